@@ -1,0 +1,52 @@
+// What is behind the opaque handles of tensors and values.
+#pragma once
+
+#include "boundary.hpp"
+#include "compat.hpp"
+
+#include <neurotap/tensor.h>
+#include <neurotap/value.h>
+
+#include <memory>
+#include <vector>
+
+struct ntap_tensor {
+    at::Tensor tensor;
+};
+
+struct ntap_value {
+    ntap_value_kind kind = NTAP_VALUE_NONE;
+    c10::IValue leaf;              // int, double, bool, string, other
+    ntap_tensor tensor;            // a tensor, as a handle that getters can lend
+    std::vector<ntap_value> items; // list, tuple, dict
+    std::vector<ntap_value> keys;  // dict
+};
+
+namespace neurotap {
+
+inline const at::Tensor &unwrap(const ntap_tensor *tensor, const char *name) {
+    require_not_null(tensor, name);
+    return tensor->tensor;
+}
+
+inline ntap_tensor *wrap(at::Tensor tensor) { return new ntap_tensor{std::move(tensor)}; }
+
+// dtype.cpp
+at::ScalarType to_torch(ntap_dtype dtype);    // throws for NONE and unknown numbers
+ntap_dtype from_torch(at::ScalarType dtype);  // NONE for types without a number
+at::Device to_torch(const ntap_device &device); // throws if this machine has no such device
+ntap_device from_torch(const at::Device &device);
+
+// value.cpp
+ntap_value from_ivalue(const c10::IValue &value);
+
+// coerce.cpp: values as arguments of a schema. `tensor_view` is applied to every tensor on the way.
+using TensorView = at::Tensor (*)(const at::Tensor &);
+at::Tensor same_tensor(const at::Tensor &tensor);
+// Pushes a value as the schema's parameter number `index`; throws a Failure that names it.
+void coerce_argument(const c10::FunctionSchema &schema, size_t index, const ntap_value &value,
+                     TensorView tensor_view, std::vector<c10::IValue> &stack);
+// Pushes the defaults of all parameters that the stack does not hold yet.
+void coerce_defaults(const c10::FunctionSchema &schema, std::vector<c10::IValue> &stack);
+
+} // namespace neurotap

@@ -1,0 +1,67 @@
+// The TorchScript loader: from a checked archive to a module. Other file formats would be loaders
+// beside this one: what they give is a module, and nothing after that knows the format.
+#include "archive.hpp"
+#include "capi.h"
+#include "handles.hpp"
+#include "module_state.hpp"
+
+
+using namespace neurotap;
+
+namespace {
+
+// libtorch reads through the same source that was checked.
+class SourceAdapter : public caffe2::serialize::ReadAdapterInterface {
+  public:
+    explicit SourceAdapter(std::shared_ptr<ByteSource> source) : source_(std::move(source)) {}
+
+    size_t size() const override { return source_->size(); }
+
+    size_t read(uint64_t position, void *buffer, size_t count,
+                const char * /*what*/) const override {
+        source_->read(position, buffer, count);
+        return count;
+    }
+
+  private:
+    std::shared_ptr<ByteSource> source_;
+};
+
+torch::jit::Module parse(const std::shared_ptr<ByteSource> &source, const at::Device &device) {
+    try {
+        return torch::jit::load(std::make_shared<SourceAdapter>(source), device);
+    } catch (const torch::jit::ErrorReport &error) {
+        fail(NTAP_ERROR_UNSUPPORTED,
+             "the model's code does not compile with libtorch " TORCH_VERSION_TEXT ": ",
+             error.what());
+    }
+}
+
+void load(const std::shared_ptr<ByteSource> &source, const std::string &name, ntap_device device,
+          bool training, ntap_module **module) {
+    if (check_archive(*source, name) != ArchiveKind::kProgram)
+        fail(NTAP_ERROR_FILE, "'", name, "' holds no program but an object that torch.save wrote; ",
+             "expected what torch.jit.script(model).save() or torch.jit.trace(...).save() writes");
+    // Parameters made in the caller's inference mode could never be differentiated.
+    const c10::InferenceMode no_inference(false);
+    torch::jit::Module loaded = parse(source, to_torch(device));
+    loaded.train(training);
+    auto handle = std::make_unique<ntap_module>();
+    handle->state = std::make_shared<ModuleState>(std::move(loaded));
+    *module = handle.release();
+}
+
+} // namespace
+
+ntap_status capi_module_load(const char *path, ntap_device device, int training,
+                             ntap_module **module, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_FILE,
+                   [&] { load(open_file(path), path, device, training != 0, module); });
+}
+
+ntap_status capi_module_load_memory(const void *data, size_t size, ntap_device device, int training,
+                                    ntap_module **module, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_FILE, [&] {
+        load(open_memory(data, size), "(memory)", device, training != 0, module);
+    });
+}

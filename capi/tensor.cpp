@@ -1,0 +1,229 @@
+// Tensors: making, looking into, converting.
+#include "capi.h"
+#include "handles.hpp"
+
+#include <cstring>
+
+using namespace neurotap;
+
+namespace {
+
+at::IntArrayRef checked_sizes(size_t ndim, const int64_t *sizes) {
+    if (ndim == 0)
+        return {};
+    require_not_null(sizes, "sizes");
+    // The number of elements, with room for the largest type, has to fit an int64.
+    int64_t numel = 1;
+    for (size_t dim = 0; dim < ndim; ++dim) {
+        if (sizes[dim] < 0)
+            fail(NTAP_ERROR_INVALID_ARGUMENT, "sizes[", dim, "] is ", sizes[dim],
+                 "; expected at least 0");
+        if (__builtin_mul_overflow(numel, std::max<int64_t>(sizes[dim], 1), &numel) ||
+            numel > INT64_MAX / 16)
+            fail(NTAP_ERROR_INVALID_ARGUMENT, "sizes ", at::IntArrayRef(sizes, ndim),
+                 " count more elements than memory can hold");
+    }
+    return {sizes, ndim};
+}
+
+at::IntArrayRef checked_strides(size_t ndim, const int64_t *strides) {
+    for (size_t dim = 0; dim < ndim; ++dim)
+        if (strides[dim] < 0)
+            fail(NTAP_ERROR_INVALID_ARGUMENT, "strides[", dim, "] is ", strides[dim],
+                 "; expected at least 0");
+    return {strides, ndim};
+}
+
+ntap_status make(size_t ndim, const int64_t *sizes, ntap_dtype dtype, ntap_device device,
+                 bool zeros, ntap_tensor **tensor, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        require_not_null(tensor, "tensor");
+        const c10::InferenceMode no_inference(false);
+        const auto options = at::TensorOptions().dtype(to_torch(dtype)).device(to_torch(device));
+        const auto shape = checked_sizes(ndim, sizes);
+        *tensor = wrap(zeros ? at::zeros(shape, options) : at::empty(shape, options));
+    });
+}
+
+// Runs the caller's deleter when the last reference to the memory is gone, even for data == NULL.
+class Release {
+  public:
+    Release(void *data, ntap_deleter deleter, void *context)
+        : data_(data), deleter_(deleter), context_(context) {}
+    Release(const Release &) = delete;
+    Release &operator=(const Release &) = delete;
+    ~Release() {
+        if (armed_ && deleter_ != nullptr)
+            deleter_(data_, context_);
+    }
+    void arm() { armed_ = true; }
+
+  private:
+    void *data_;
+    ntap_deleter deleter_;
+    void *context_;
+    bool armed_ = false;
+};
+
+bool has_host_data(const at::Tensor &tensor) {
+    return tensor.defined() && tensor.layout() == at::kStrided && tensor.device().is_cpu() &&
+           tensor.numel() > 0 && !tensor.is_conj() && !tensor.is_neg();
+}
+
+} // namespace
+
+ntap_status ntap_tensor_from_blob(void *data, size_t ndim, const int64_t *sizes,
+                                  const int64_t *strides, ntap_dtype dtype, ntap_device device,
+                                  ntap_deleter deleter, void *context, ntap_tensor **tensor,
+                                  ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        require_not_null(tensor, "tensor");
+        const auto target = to_torch(device);
+        const auto options = at::TensorOptions().dtype(to_torch(dtype)).device(target);
+        const auto shape = checked_sizes(ndim, sizes);
+        if (data == nullptr && c10::multiply_integers(shape) != 0)
+            fail(NTAP_ERROR_INVALID_ARGUMENT, "data is NULL, but sizes ", shape,
+                 " ask for elements");
+        const c10::InferenceMode no_inference(false);
+        auto handle = std::make_unique<ntap_tensor>();
+        // Lives in libtorch's own deleter, which libtorch also drops, unarmed, when it fails.
+        const auto release = std::make_shared<Release>(data, deleter, context);
+        auto maker = at::for_blob(data, shape);
+        if (strides != nullptr && ndim > 0)
+            maker.strides(checked_strides(ndim, strides));
+        handle->tensor = maker.deleter([release](void *) {})
+                             .options(options)
+                             .target_device(target)
+                             .make_tensor();
+        release->arm();
+        *tensor = handle.release();
+    });
+}
+
+ntap_status ntap_tensor_empty(size_t ndim, const int64_t *sizes, ntap_dtype dtype,
+                              ntap_device device, ntap_tensor **tensor, ntap_error *err) {
+    return make(ndim, sizes, dtype, device, false, tensor, err);
+}
+
+ntap_status ntap_tensor_zeros(size_t ndim, const int64_t *sizes, ntap_dtype dtype,
+                              ntap_device device, ntap_tensor **tensor, ntap_error *err) {
+    return make(ndim, sizes, dtype, device, true, tensor, err);
+}
+
+ntap_status ntap_tensor_clone(const ntap_tensor *tensor, ntap_tensor **clone, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        const at::Tensor &source = unwrap(tensor, "tensor");
+        require_not_null(clone, "clone");
+        const c10::InferenceMode no_inference(false);
+        const at::NoGradGuard no_grad;
+        *clone = wrap(source.layout() == at::kStrided ? source.clone(at::MemoryFormat::Contiguous)
+                                                      : source.clone());
+    });
+}
+
+ntap_status ntap_tensor_to(const ntap_tensor *tensor, const ntap_device *device, ntap_dtype dtype,
+                           ntap_tensor **converted, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        const at::Tensor &source = unwrap(tensor, "tensor");
+        require_not_null(converted, "converted");
+        const auto target = device == nullptr ? source.device() : to_torch(*device);
+        const auto type = dtype == NTAP_DTYPE_NONE ? source.scalar_type() : to_torch(dtype);
+        *converted = wrap(source.to(target, type));
+    });
+}
+
+void ntap_tensor_free(ntap_tensor *tensor) { delete tensor; }
+
+size_t ntap_tensor_ndim(const ntap_tensor *tensor) {
+    return tensor == nullptr ? 0 : static_cast<size_t>(tensor->tensor.dim());
+}
+
+int64_t ntap_tensor_size(const ntap_tensor *tensor, size_t dim) {
+    return dim < ntap_tensor_ndim(tensor) ? tensor->tensor.sizes()[dim] : -1;
+}
+
+int64_t ntap_tensor_stride(const ntap_tensor *tensor, size_t dim) {
+    if (dim >= ntap_tensor_ndim(tensor) || tensor->tensor.layout() != at::kStrided)
+        return -1;
+    return tensor->tensor.strides()[dim];
+}
+
+int64_t ntap_tensor_numel(const ntap_tensor *tensor) {
+    return tensor == nullptr ? 0 : tensor->tensor.numel();
+}
+
+ntap_dtype ntap_tensor_dtype(const ntap_tensor *tensor) {
+    return tensor == nullptr ? NTAP_DTYPE_NONE : from_torch(tensor->tensor.scalar_type());
+}
+
+ntap_device ntap_tensor_device(const ntap_tensor *tensor) {
+    return tensor == nullptr ? ntap_device{NTAP_DEVICE_CPU, 0} : from_torch(tensor->tensor.device());
+}
+
+int ntap_tensor_is_contiguous(const ntap_tensor *tensor) {
+    return tensor != nullptr && tensor->tensor.layout() == at::kStrided &&
+           tensor->tensor.is_contiguous();
+}
+
+const void *ntap_tensor_data(const ntap_tensor *tensor) {
+    return tensor != nullptr && has_host_data(tensor->tensor) ? tensor->tensor.data_ptr() : nullptr;
+}
+
+void *ntap_tensor_mutable_data(ntap_tensor *tensor) {
+    return tensor != nullptr && has_host_data(tensor->tensor) ? tensor->tensor.data_ptr() : nullptr;
+}
+
+ntap_status ntap_tensor_copy_to_host(const ntap_tensor *tensor, void *buffer, size_t size,
+                                     ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        const at::Tensor &source = unwrap(tensor, "tensor");
+        if (from_torch(source.scalar_type()) == NTAP_DTYPE_NONE)
+            fail(NTAP_ERROR_DTYPE, "tensor has dtype ", source.scalar_type(),
+                 ", which cannot be copied to the host");
+        const size_t needed = static_cast<size_t>(source.numel()) * source.element_size();
+        if (size != needed)
+            fail(NTAP_ERROR_SHAPE, "size is ", size, " bytes; expected ", needed, " for ",
+                 source.scalar_type(), source.sizes());
+        if (needed == 0)
+            return;
+        require_not_null(buffer, "buffer");
+        const at::NoGradGuard no_grad;
+        const at::Tensor dense = source.layout() == at::kStrided ? source : source.to_dense();
+        const at::Tensor host = dense.to(at::kCPU).resolve_conj().resolve_neg().contiguous();
+        std::memcpy(buffer, host.data_ptr(), needed);
+    });
+}
+
+ntap_status capi_tensor_indicator(const ntap_tensor *like, const capi_range *ranges,
+                                  ntap_tensor **indicator, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        const at::NoGradGuard no_grad;
+        const at::Tensor &model = like->tensor;
+        at::Tensor ones = at::zeros(model.sizes(), model.options());
+        at::Tensor part = ones;
+        for (int64_t dim = 0; dim < model.dim(); ++dim) {
+            const capi_range &range = ranges[dim];
+            if (range.start != 0 || range.count != model.size(dim) || range.step != 1)
+                part = part.slice(dim, range.start, range.start + range.count * range.step,
+                                  range.step);
+        }
+        part.fill_(1);
+        *indicator = wrap(std::move(ones));
+    });
+}
+
+ntap_status capi_tensor_zeros_like(const ntap_tensor *like, ntap_tensor **zeros, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        const c10::InferenceMode no_inference(false);
+        *zeros = wrap(at::zeros(like->tensor.sizes(), like->tensor.options()));
+    });
+}
+
+ntap_status capi_tensor_share(const ntap_tensor *tensor, ntap_tensor **handle, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] { *handle = wrap(tensor->tensor); });
+}
+
+int capi_tensor_shares_memory(const ntap_tensor *a, const ntap_tensor *b) {
+    return a->tensor.has_storage() && b->tensor.has_storage() &&
+           a->tensor.storage().is_alias_of(b->tensor.storage());
+}

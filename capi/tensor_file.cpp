@@ -1,0 +1,67 @@
+// Tensors in PyTorch's own files.
+#include "archive.hpp"
+#include "handles.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <sstream>
+
+using namespace neurotap;
+
+namespace {
+
+std::vector<char> read_all(const ByteSource &source) {
+    std::vector<char> bytes(source.size());
+    source.read(0, bytes.data(), bytes.size());
+    return bytes;
+}
+
+// torch.save (Python) pickles the tensor; torch::save (C++) wraps it in a program's archive.
+at::Tensor parse_tensor(const std::vector<char> &bytes, ArchiveKind kind, const std::string &path) {
+    if (kind == ArchiveKind::kProgram) {
+        at::Tensor tensor;
+        std::istringstream stream(std::string(bytes.begin(), bytes.end()));
+        torch::load(tensor, stream, at::Device(at::kCPU));
+        return tensor;
+    }
+    const c10::IValue value = torch::jit::pickle_load(bytes);
+    if (!value.isTensor())
+        fail(NTAP_ERROR_FILE, "'", path, "' holds a ", value.tagKind(), "; expected one tensor");
+    return value.toTensor();
+}
+
+void write_all(const std::string &path, const std::vector<char> &bytes) {
+    std::FILE *file = std::fopen(path.c_str(), "wb");
+    const bool written =
+        file != nullptr && std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+    // Buffered bytes may only fail on closing.
+    const bool closed = file != nullptr && std::fclose(file) == 0;
+    if (!written || !closed)
+        fail(NTAP_ERROR_FILE, "cannot write '", path, "': ", std::strerror(errno));
+}
+
+} // namespace
+
+ntap_status ntap_tensor_read_pt(const char *path, ntap_tensor **tensor, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_FILE, [&] {
+        require_not_null(path, "path");
+        require_not_null(tensor, "tensor");
+        const auto source = open_file(path);
+        const ArchiveKind kind = check_archive(*source, path);
+        const c10::InferenceMode no_inference(false);
+        const at::Tensor loaded = parse_tensor(read_all(*source), kind, path);
+        *tensor = wrap(loaded.detach().to(at::kCPU));
+    });
+}
+
+ntap_status ntap_tensor_write_pt(const ntap_tensor *tensor, const char *path, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_FILE, [&] {
+        const at::Tensor &source = unwrap(tensor, "tensor");
+        require_not_null(path, "path");
+        const at::NoGradGuard no_grad;
+        // A view is stored with all of its storage: only a copy holds nothing but its elements.
+        const at::Tensor host = source.detach().to(at::kCPU).clone(at::MemoryFormat::Contiguous);
+        write_all(path, torch::jit::pickle_save(host));
+    });
+}

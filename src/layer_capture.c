@@ -1,0 +1,89 @@
+/* The values at a module's layers. */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *layer_name_at(const void *context, size_t index) {
+    return ntap_module_layer_name((const ntap_module *)context, index);
+}
+
+static int has_layer(const ntap_module *module, const char *layer) {
+    const size_t count = ntap_module_layer_count(module);
+    for (size_t i = 0; i < count; ++i)
+        if (strcmp(ntap_module_layer_name(module, i), layer) == 0)
+            return 1;
+    return 0;
+}
+
+static ntap_status layer_not_found(const ntap_module *module, const char *layer, ntap_error *err) {
+    char suggestion[512];
+    ntapi_suggest(layer, ntap_module_layer_count(module), layer_name_at, module, suggestion,
+                  sizeof suggestion);
+    return ntap_error_set(err, NTAP_ERROR_NOT_FOUND, "layer '%s' not found%s", layer, suggestion);
+}
+
+ntap_status ntapi_require_side(ntap_layer_side side, ntap_error *err) {
+    if (side == NTAP_LAYER_OUTPUT || side == NTAP_LAYER_INPUT)
+        return NTAP_OK;
+    return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT,
+                          "side is %d; expected NTAP_LAYER_OUTPUT or NTAP_LAYER_INPUT", (int)side);
+}
+
+ntap_status ntapi_require_layers(const ntap_module *module, const char *const *layers,
+                                 size_t n_layers, ntap_error *err) {
+    for (size_t i = 0; i < n_layers; ++i) {
+        if (layers[i] == NULL)
+            return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT, "layers[%zu] is NULL", i);
+        if (!has_layer(module, layers[i]))
+            return layer_not_found(module, layers[i], err);
+    }
+    return NTAP_OK;
+}
+
+/* All or nothing: the outputs are written when everything has succeeded. */
+static ntap_status take_calls(const capi_run *run, size_t n_layers, ntap_value **captured,
+                              ntap_value **taken, ntap_error *err) {
+    for (size_t i = 0; i < n_layers; ++i) {
+        const ntap_status status = capi_run_calls(run, i, &taken[i], err);
+        if (status != NTAP_OK) {
+            while (i > 0)
+                ntap_value_free(taken[--i]);
+            return status;
+        }
+    }
+    memcpy(captured, taken, n_layers * sizeof *captured);
+    return NTAP_OK;
+}
+
+static ntap_status capture(const capi_program *program, const ntap_value *const *args,
+                           size_t n_args, size_t n_layers, ntap_value **captured,
+                           ntap_value **taken, ntap_error *err) {
+    capi_run *run = NULL;
+    NTAPI_TRY(capi_run_new(program, NULL, 0, args, n_args, &run, err));
+    const ntap_status status = take_calls(run, n_layers, captured, taken, err);
+    capi_run_free(run);
+    return status;
+}
+
+ntap_status ntap_module_capture(const ntap_module *module, const char *const *layers,
+                                size_t n_layers, ntap_layer_side side,
+                                const ntap_value *const *args, size_t n_args, ntap_value **captured,
+                                ntap_error *err) {
+    capi_program *program = NULL;
+    NTAPI_REQUIRE(module, err);
+    NTAPI_REQUIRE(layers, err);
+    NTAPI_REQUIRE(captured, err);
+    NTAPI_TRY(ntapi_require_side(side, err));
+    if (n_layers == 0)
+        return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT, "n_layers is 0; expected layers");
+    NTAPI_TRY(ntapi_require_layers(module, layers, n_layers, err));
+    NTAPI_TRY(capi_program_new(module, layers, n_layers, side, &program, err));
+    ntap_value **taken = (ntap_value **)calloc(n_layers, sizeof(ntap_value *));
+    ntap_status status =
+        taken != NULL ? capture(program, args, n_args, n_layers, captured, taken, err)
+                      : ntap_error_set(err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
+    free(taken);
+    capi_program_free(program);
+    return status;
+}

@@ -1,0 +1,30 @@
+/* Option structs that can grow without breaking their callers. */
+#include "internal.h"
+
+#include <string.h>
+
+static int is_zero(const unsigned char *bytes, size_t size) {
+    for (size_t i = 0; i < size; ++i)
+        if (bytes[i] != 0)
+            return 0;
+    return 1;
+}
+
+ntap_status ntapi_options_read(void *options, size_t size, const void *given, ntap_error *err) {
+    size_t given_size = 0;
+    if (given == NULL)
+        return NTAP_OK;
+    memcpy(&given_size, given, sizeof given_size);
+    if (given_size < sizeof given_size)
+        return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT,
+                              "options.struct_size is %zu; initialise options with the ..._INIT "
+                              "macro",
+                              given_size);
+    if (given_size > size && !is_zero((const unsigned char *)given + size, given_size - size))
+        return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT,
+                              "options hold settings that this version of neurotap (%s) does not "
+                              "know",
+                              ntap_version());
+    memcpy(options, given, given_size < size ? given_size : size);
+    return NTAP_OK;
+}
