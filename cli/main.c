@@ -1,0 +1,53 @@
+#include <fcntl.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <neurotap/neurotap.h>
+
+#include "commands.h"
+#include "help.h"
+#include "report.h"
+
+static int print_version(void) {
+    printf("neurotap %s (libtorch %s)\n", ntap_version(), ntap_torch_version());
+    return report_flush_output();
+}
+
+static int print_help(void) {
+    fputs(help_program, stdout);
+    return report_flush_output();
+}
+
+/** Takes the places of closed standard streams, lest a file that is opened later gets one and what
+ *  is meant for the stream with it. Using them still fails. */
+static void occupy_standard_streams(void) {
+    for (int stream = 0; stream <= 2; ++stream) {
+        if (fcntl(stream, F_GETFD) == -1) {
+            (void)!open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    occupy_standard_streams();
+    setlocale(LC_CTYPE, ""); /* not all: numbers keep their point */
+    const char *command = argc > 1 ? argv[1] : "";
+    if (strcmp(command, "layers") == 0) {
+        return command_layers(argc - 1, argv + 1);
+    }
+    if (strcmp(command, "attribute") == 0) {
+        return command_attribute(argc - 1, argv + 1);
+    }
+    if (strcmp(command, "--version") == 0) {
+        return print_version();
+    }
+    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
+        return print_help();
+    }
+    if (*command == '\0') {
+        return report_usage("a command is missing: layers or attribute");
+    }
+    return report_usage("there is no %s '%s'", *command == '-' ? "option" : "command", command);
+}

@@ -1,0 +1,29 @@
+/** Text in UTF-8: for terminals, JSON and pictures. */
+#ifndef CLI_TEXT_H
+#define CLI_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <jansson.h>
+
+/** Whether the locale that main() set writes UTF-8. */
+bool text_locale_is_utf8(void);
+
+/** The length of the character at @p text in bytes; 0 if it is not valid UTF-8 (or the end). */
+size_t text_character_length(const char *text);
+
+/** How many columns the text takes on a terminal. */
+size_t text_width(const char *text);
+
+/** Prints spaces until a text of @p width columns fills @p column_width. */
+void text_pad(size_t width, size_t column_width);
+
+/** Copies a text, with '?' for every byte that is not valid UTF-8 (file names may hold any
+ *  bytes). NULL if there is no memory; free() it. */
+char *text_clean(const char *text);
+
+/** A JSON string of the cleaned text; NULL if there is no memory. */
+json_t *text_to_json(const char *text);
+
+#endif
