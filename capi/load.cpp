@@ -62,6 +62,6 @@ ntap_status capi_module_load(const char *path, ntap_device device, int training,
 ntap_status capi_module_load_memory(const void *data, size_t size, ntap_device device, int training,
                                     ntap_module **module, ntap_error *err) {
     return guarded(err, NTAP_ERROR_FILE, [&] {
-        load(open_memory(data, size), "(memory)", device, training != 0, module);
+        load(open_memory(data, size), "model in memory", device, training != 0, module);
     });
 }

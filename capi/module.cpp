@@ -79,7 +79,7 @@ std::shared_ptr<const Program> ModuleState::program(const std::vector<std::strin
     if (!program) {
         Plan plan = plan_sites(module_, objects, side);
         program = layers.empty() ? compile_forward(std::move(plan))
-                                 : compile_taps(std::move(plan), layers.size(), side);
+                                 : compile_taps(std::move(plan), layers.size());
     }
     return program;
 }
@@ -160,7 +160,7 @@ ntap_status capi_program_new(const ntap_module *module, const char *const *layer
                              ntap_layer_side side, capi_program **program, ntap_error *err) {
     return guarded(err, NTAP_ERROR_UNSUPPORTED, [&] {
         const std::vector<std::string> paths(layers, layers + n_layers);
-        *program = new capi_program{module->state->program(paths, side)};
+        *program = new capi_program{module->state->program(paths, side), side};
     });
 }
 

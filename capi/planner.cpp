@@ -1,7 +1,9 @@
 #include "planner.hpp"
 
 #include "boundary.hpp"
+#include "inline_forks.hpp"
 
+#include <algorithm>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
@@ -42,6 +44,30 @@ bool is_immutable(const c10::IValue &value) {
            value.isNone() || value.isDevice();
 }
 
+// Hooks that were compiled into the model run in the caller, on the result of forward: the layer's
+// value is what the last of them returns.
+Node *last_hook(Node *call) {
+    const auto cls = call->input(0)->type()->cast<c10::ClassType>();
+    Node *last = call;
+    for (bool found = cls != nullptr; found;) {
+        found = false;
+        for (const torch::jit::Use &use : last->output()->uses()) {
+            Node *user = use.user;
+            if (user->kind() != prim::CallFunction || user->inputs().size() != 4 ||
+                user->input(1) != call->input(0) || user->input(3) != last->output())
+                continue;
+            const auto &hooks = cls->getForwardHooks();
+            const auto *function = user->input(0)->type()->expectRef<c10::FunctionType>().function();
+            found = std::find(hooks.begin(), hooks.end(), function) != hooks.end();
+            if (found) {
+                last = user;
+                break;
+            }
+        }
+    }
+    return last;
+}
+
 size_t count_nodes(const Block *block) {
     size_t count = 0;
     for (const Node *node : block->nodes()) {
@@ -64,6 +90,8 @@ class Planner {
         for (size_t i = 0; i < layers.size(); ++i)
             layer_of_.push_back(wanted_.at(layers[i].get()));
         objects_[graph_->inputs().at(0)] = model._ivalue();
+        inline_forks(*graph_);
+        list_carriers(model._ivalue(), {});
     }
 
     Plan plan() {
@@ -91,6 +119,10 @@ class Planner {
         Node *marker = graph_->create(kind, values, 0);
         sites_.push_back(Site{wanted_.at(layer), marker});
         return marker;
+    }
+
+    void mark_result(const c10::ivalue::Object *layer, Node *result) {
+        mark(layer, result->outputs())->insertAfter(result);
     }
 
     // The model itself as a layer: its arguments and its result.
@@ -159,12 +191,15 @@ class Planner {
     }
 
     bool inline_call(Node *node) {
+        if (node->kind() == prim::CallMethod && branch_on_receiver(node))
+            return true;
         torch::jit::GraphFunction *callee =
             node->kind() == prim::CallFunction ? called_function(node) : called_method(node);
         if (callee == nullptr)
             return false;
         callee->ensure_defined();
         const auto body = callee->graph()->copy();
+        inline_forks(*body);
         nodes_ += count_nodes(body->block());
         if (nodes_ > kMostNodes)
             fail(NTAP_ERROR_UNSUPPORTED, "the model has more than ", kMostNodes,
@@ -173,6 +208,7 @@ class Planner {
             node->removeInput(0);
         else
             mark_call(node);
+        excluded_.erase(node);
         torch::jit::inlineCallTo(node, callee, body.get());
         return true;
     }
@@ -197,7 +233,89 @@ class Planner {
         if (side_ == NTAP_LAYER_INPUT)
             mark(layer->get(), node->inputs().slice(1))->insertBefore(node);
         else
-            mark(layer->get(), node->outputs())->insertAfter(node);
+            mark_result(layer->get(), last_hook(node));
+    }
+
+    // ---- receivers that are only known at run time, such as an element of a list of modules ----
+
+    // A module that is wanted, or contains a wanted one, below the model itself.
+    struct Carrier {
+        ObjectPtr object;
+        std::vector<std::string> path;
+    };
+
+    bool list_carriers(const ObjectPtr &object, const std::vector<std::string> &path) {
+        bool carries = wanted_.count(object.get()) != 0;
+        const size_t position = carriers_.size();
+        const auto type = object->type();
+        for (size_t i = 0; i < type->numAttributes(); ++i) {
+            const c10::IValue &member = object->getSlot(i);
+            if (!is_module_type(type->getAttribute(i)) || !member.isObject())
+                continue;
+            auto inner = path;
+            inner.push_back(type->getAttributeName(i));
+            carries = list_carriers(member.toObject(), inner) || carries;
+        }
+        if (carries && !path.empty())
+            carriers_.insert(carriers_.begin() + static_cast<std::ptrdiff_t>(position),
+                             Carrier{object, path});
+        return carries;
+    }
+
+    const Carrier *next_candidate(Node *node) {
+        const Value *receiver = node->input(0);
+        const auto excluded = excluded_.find(node);
+        for (const Carrier &carrier : carriers_)
+            if ((excluded == excluded_.end() ||
+                 excluded->second.count(carrier.object.get()) == 0) &&
+                carrier.object->type()->isSubtypeOf(*receiver->type()) &&
+                carrier.object->type()->findMethod(node->s(attr::name)) != nullptr)
+                return &carrier;
+        return nullptr;
+    }
+
+    // receiver.f(x) becomes: if receiver is candidate: candidate.f(x), else: receiver.f(x). The
+    // first call has a known receiver; the second is asked again, without this candidate.
+    bool branch_on_receiver(Node *node) {
+        if (object_of(node->input(0)) != nullptr)
+            return false;
+        const Carrier *candidate = next_candidate(node);
+        if (candidate == nullptr)
+            return false;
+        Value *module = module_value(*candidate);
+        const torch::jit::WithInsertPoint here(node);
+        Value *same = graph_->insert(c10::aten::__is__, {node->input(0), module});
+        Node *branch = graph_->insertNode(graph_->create(prim::If, {same}, 1));
+        branch->output()->setType(node->output()->type());
+        copy_call(node, module, branch->addBlock());
+        Node *other = copy_call(node, node->input(0), branch->addBlock());
+        excluded_[other] = excluded_[node];
+        excluded_[other].insert(candidate->object.get());
+        node->output()->replaceAllUsesWith(branch->output());
+        excluded_.erase(node);
+        node->destroy();
+        return true;
+    }
+
+    Node *copy_call(Node *node, Value *receiver, Block *block) {
+        Node *call = graph_->createClone(node, [](Value *value) { return value; });
+        call->replaceInput(0, receiver);
+        block->appendNode(call);
+        block->registerOutput(call->output());
+        return call;
+    }
+
+    // The module by its path from the model, at the start of the graph.
+    Value *module_value(const Carrier &carrier) {
+        const torch::jit::WithInsertPoint start(*graph_->nodes().begin());
+        Value *value = graph_->inputs().at(0);
+        ObjectPtr object = model_._ivalue();
+        for (const std::string &name : carrier.path) {
+            object = object->getAttr(name).toObject();
+            value = graph_->insertGetAttr(value, name);
+            track(value, object);
+        }
+        return value;
     }
 
     // ---- attributes that are constants in all but name, such as `training` ----
@@ -239,6 +357,9 @@ class Planner {
     std::unordered_map<const c10::ivalue::Object *, size_t> wanted_;
     std::vector<size_t> layer_of_; // for each request, under which number the layer is marked
     std::unordered_map<const Value *, ObjectPtr> objects_;
+    std::vector<Carrier> carriers_;
+    // Candidates that a call's receiver is known not to be; an entry goes when its node does.
+    std::unordered_map<Node *, std::unordered_set<const c10::ivalue::Object *>> excluded_;
     std::set<std::string> assigned_;
     std::vector<Site> sites_;
     size_t nodes_ = 0;

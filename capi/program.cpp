@@ -45,19 +45,14 @@ std::vector<Value *> prepend_lists(Graph &graph, size_t count) {
     return lists;
 }
 
-// A layer's input is the tuple of its arguments; its output is one value already.
-Value *site_value(Graph &graph, Node *marker, ntap_layer_side side) {
-    if (side == NTAP_LAYER_OUTPUT)
-        return marker->inputs().at(0);
-    return graph.insertNode(graph.createTuple(marker->inputs()))->output();
-}
-
-void record_sites(const Plan &plan, const std::vector<Value *> &lists, ntap_layer_side side) {
+void record_sites(const Plan &plan, const std::vector<Value *> &lists) {
     Graph &graph = *plan.graph;
     for (const Site &site : plan.sites) {
         const torch::jit::WithInsertPoint here(site.marker);
-        Value *value = site_value(graph, site.marker, side);
-        graph.insertNode(graph.create(record_symbol(), {lists[site.layer], value}, 0));
+        Value *calls = lists[site.layer];
+        graph.insertNode(graph.create(open_call_symbol(), {calls}, 0));
+        for (Value *value : site.marker->inputs())
+            graph.insertNode(graph.create(record_symbol(), {calls, value}, 0));
     }
 }
 
@@ -93,7 +88,7 @@ void cut_behind(Graph &graph, Node *last, const std::vector<Value *> &lists) {
 Node *last_record(Graph &graph) {
     Node *last = nullptr;
     visit(graph.block(), [&](Node *node) {
-        if (node->kind() == record_symbol())
+        if (node->kind() == open_call_symbol() || node->kind() == record_symbol())
             last = node;
     });
     return last;
@@ -111,6 +106,8 @@ void remove_prints(Graph &graph) {
 
 void simplify(GraphPtr &graph) {
     remove_prints(*graph);
+    torch::jit::ConstantPropagation(graph);
+    torch::jit::PeepholeOptimize(graph); // settles the tests for None that the first pass left
     torch::jit::ConstantPropagation(graph);
     torch::jit::EliminateDeadCode(graph);
 }
@@ -135,12 +132,6 @@ bool is_scalar(const Value *value) {
 bool may_be_written(const torch::jit::AliasDb &aliases, const Value *value) {
     if (is_scalar(value))
         return false;
-    if (value->node()->kind() == prim::TupleConstruct) {
-        const auto parts = value->node()->inputs();
-        return std::any_of(parts.begin(), parts.end(), [&](const Value *part) {
-            return may_be_written(aliases, part);
-        });
-    }
     if (value->type()->isSubtypeOf(*c10::TensorType::get()))
         return aliases.hasWriters(value);
     return true;
@@ -165,6 +156,22 @@ bool leaves_graph(const Node *node) {
            node->kind() == prim::fork;
 }
 
+// Dropout and its kin draw only in training; libtorch's own test knows just the plain one.
+bool draws_random(const Node *node) {
+    if (!node->isNondeterministic())
+        return false;
+    const c10::FunctionSchema *schema = node->maybeSchema();
+    for (size_t i = 0; schema != nullptr && i < schema->arguments().size(); ++i) {
+        const std::string &name = schema->arguments()[i].name();
+        if (name != "train" && name != "training")
+            continue;
+        const auto training = torch::jit::toIValue(node->input(i));
+        if (training && training->isBool() && !training->toBool())
+            return false;
+    }
+    return true;
+}
+
 struct Effects {
     std::vector<bool> writes_argument;
     bool writes_module = false;
@@ -180,7 +187,7 @@ Effects find_effects(const torch::jit::AliasDb &aliases, Graph &graph) {
                              !node->output()->type()->cast<c10::ClassType>() &&
                              aliases.hasWriters(node->output());
         effects.writes_module |= written || node->kind() == prim::SetAttr;
-        effects.draws_random |= node->isNondeterministic();
+        effects.draws_random |= draws_random(node);
     });
     effects.writes_module |= opaque;
     effects.draws_random |= opaque;
@@ -202,7 +209,7 @@ std::shared_ptr<Program> finish(const GraphPtr &graph, const torch::jit::Module 
 
 void count_sites(Graph &graph, std::vector<size_t> &counts) {
     visit(graph.block(), [&](Node *node) {
-        if (node->kind() != record_symbol() && node->kind() != record_copy_symbol())
+        if (node->kind() != open_call_symbol())
             return;
         for (size_t layer = 0; layer < counts.size(); ++layer)
             if (node->input(0) == graph.outputs()[layer])
@@ -218,12 +225,12 @@ struct CompileModes {
 
 } // namespace
 
-std::shared_ptr<const Program> compile_taps(Plan plan, size_t n_layers, ntap_layer_side side) {
+std::shared_ptr<const Program> compile_taps(Plan plan, size_t n_layers) {
     const CompileModes modes;
     register_record_operators();
     GraphPtr &graph = plan.graph;
     const auto lists = prepend_lists(*graph, n_layers);
-    record_sites(plan, lists, side);
+    record_sites(plan, lists);
     destroy_markers(plan);
     cut_behind(*graph, last_record(*graph), lists);
     simplify(graph);

@@ -23,9 +23,9 @@ struct Program {
         : code(graph, "neurotap"), self(std::move(model)), schema(forward) {}
 };
 
-// Taps the plan's sites: the program returns, for each of n_layers layers, the list of its values,
-// one item a call. It ends behind the last site.
-std::shared_ptr<const Program> compile_taps(Plan plan, size_t n_layers, ntap_layer_side side);
+// Taps the plan's sites: the program returns, for each of n_layers layers, the list of its calls,
+// each a list of the values recorded there. It ends behind the last site.
+std::shared_ptr<const Program> compile_taps(Plan plan, size_t n_layers);
 
 // The whole forward, as it is.
 std::shared_ptr<const Program> compile_forward(Plan plan);

@@ -42,13 +42,37 @@ c10::IValue deep_copy(const c10::IValue &value) {
     return value;
 }
 
-template <bool copy> void record(Stack &stack) {
+c10::impl::GenericList pop_calls(Stack &stack) { return torch::jit::pop(stack).toList(); }
+
+void open_call(Stack &stack) {
+    pop_calls(stack).push_back(c10::impl::GenericList(c10::AnyType::get()));
+}
+
+void append(Stack &stack, const c10::IValue &value) {
+    const auto calls = pop_calls(stack);
+    calls.get(calls.size() - 1).toList().push_back(value);
+}
+
+void record(Stack &stack) {
     const c10::IValue value = torch::jit::pop(stack);
-    auto calls = torch::jit::pop(stack).toList();
-    calls.push_back(copy ? deep_copy(value) : value);
+    append(stack, value);
+}
+
+void record_copy(Stack &stack) {
+    const c10::IValue value = torch::jit::pop(stack);
+    append(stack, deep_copy(value));
+}
+
+torch::jit::Operator make_operator(const char *schema, void (*operation)(Stack &)) {
+    return {schema, operation, c10::AliasAnalysisKind::FROM_SCHEMA};
 }
 
 } // namespace
+
+c10::Symbol open_call_symbol() {
+    static const auto symbol = c10::Symbol::fromQualString("neurotap::open_call");
+    return symbol;
+}
 
 c10::Symbol record_symbol() {
     static const auto symbol = c10::Symbol::fromQualString("neurotap::record");
@@ -62,10 +86,9 @@ c10::Symbol record_copy_symbol() {
 
 void register_record_operators() {
     static const torch::jit::RegisterOperators registration({
-        torch::jit::Operator("neurotap::record(Any[](a!) calls, Any value) -> ()", record<false>,
-                             c10::AliasAnalysisKind::FROM_SCHEMA),
-        torch::jit::Operator("neurotap::record_copy(Any[](a!) calls, Any value) -> ()",
-                             record<true>, c10::AliasAnalysisKind::FROM_SCHEMA),
+        make_operator("neurotap::open_call(Any[](a!) calls) -> ()", open_call),
+        make_operator("neurotap::record(Any[](a!) calls, Any value) -> ()", record),
+        make_operator("neurotap::record_copy(Any[](a!) calls, Any value) -> ()", record_copy),
     });
 }
 

@@ -141,9 +141,17 @@ void push_arguments(const Program &program, size_t n_inputs, const ntap_value *c
     coerce_defaults(program.schema, stack);
 }
 
-void take_calls(const Stack &stack, capi_run &run) {
-    for (const c10::IValue &list : stack)
-        run.calls.push_back(list.toList());
+void take_calls(const Stack &stack, ntap_layer_side side, capi_run &run) {
+    for (const c10::IValue &layer : stack) {
+        std::vector<c10::IValue> values;
+        for (const c10::IValue &call : layer.toList().vec()) {
+            auto recorded = call.toList().vec();
+            values.push_back(side == NTAP_LAYER_OUTPUT
+                                 ? recorded.at(0)
+                                 : c10::IValue(c10::ivalue::Tuple::create(std::move(recorded))));
+        }
+        run.calls.push_back(std::move(values));
+    }
 }
 
 } // namespace
@@ -174,7 +182,7 @@ ntap_status capi_run_new(const capi_program *program, const ntap_tensor *const *
             push_inputs(to_run, inputs, n_inputs, made->inputs, stack);
         push_arguments(to_run, n_inputs, args, n_args, stack);
         execute_without_effects(to_run, stack);
-        take_calls(stack, *made);
+        take_calls(stack, program->side, *made);
         *run = made.release();
     });
 }
@@ -186,12 +194,16 @@ size_t capi_run_call_count(const capi_run *run, size_t layer) { return run->call
 ntap_status capi_run_value(const capi_run *run, size_t layer, size_t call, ntap_value **value,
                            ntap_error *err) {
     return guarded(err, NTAP_ERROR_INTERNAL, [&] {
-        *value = new ntap_value(from_ivalue(run->calls.at(layer).get(call)));
+        *value = new ntap_value(from_ivalue(run->calls.at(layer).at(call)));
     });
 }
 
 ntap_status capi_run_calls(const capi_run *run, size_t layer, ntap_value **calls, ntap_error *err) {
     return guarded(err, NTAP_ERROR_INTERNAL, [&] {
-        *calls = new ntap_value(from_ivalue(run->calls.at(layer)));
+        auto list = std::make_unique<ntap_value>();
+        list->kind = NTAP_VALUE_LIST;
+        for (const c10::IValue &value : run->calls.at(layer))
+            list->items.push_back(from_ivalue(value));
+        *calls = list.release();
     });
 }

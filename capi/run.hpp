@@ -7,11 +7,13 @@
 
 struct capi_program {
     std::shared_ptr<const neurotap::Program> program;
+    ntap_layer_side side;
 };
 
 struct capi_run {
-    std::vector<at::Tensor> inputs;     // the tensors to differentiate with respect to
-    std::vector<c10::List<c10::IValue>> calls; // for each layer its values, one a call
+    std::vector<at::Tensor> inputs; // the tensors to differentiate with respect to
+    // For each layer its value at each call: what it returned, or the tuple of its arguments.
+    std::vector<std::vector<c10::IValue>> calls;
 };
 
 namespace neurotap {

@@ -79,7 +79,7 @@ static ntap_status find_call(const attribution *a, size_t count, size_t *index) 
     const int64_t calls = (int64_t)count;
     if (call > calls || call < -calls)
         return ntap_error_set(a->err, NTAP_ERROR_NOT_FOUND,
-                              "options.call is %lld, but layer '%s' was called %zu %s",
+                              "call %lld of layer '%s' does not exist: it was called %zu %s",
                               (long long)call, layer, count, count == 1 ? "time" : "times");
     *index = (size_t)(call > 0 ? call - 1 : calls + call);
     return NTAP_OK;
@@ -93,8 +93,8 @@ static ntap_status fill_unused(const attribution *a, ntap_tensor **grads) {
         if (a->options.unused_inputs == NTAP_UNUSED_INPUTS_ERROR)
             return ntap_error_set(a->err, NTAP_ERROR_AUTOGRAD,
                                   "the selected neuron of layer '%s' does not depend on inputs[%zu]"
-                                  "; pass it as an additional argument, or set "
-                                  "options.unused_inputs to NTAP_UNUSED_INPUTS_ZERO",
+                                  "; pass it as an additional argument, or ask for zeros in place "
+                                  "of unused inputs",
                                   a->gradient->layer, i);
         NTAPI_TRY(capi_tensor_zeros_like(a->inputs[i], &grads[i], a->err));
     }
