@@ -104,7 +104,10 @@ void check_ending(const ByteSource &source, const std::string &name) {
 struct Record {
     zip_uint64_t index;
     uint64_t size;
+    uint32_t checksum;
 };
+
+zip_int64_t as_signed(size_t size) { return static_cast<zip_int64_t>(size); }
 
 class Archive {
   public:
@@ -145,10 +148,12 @@ class Archive {
         zip_file_t *file = zip_fopen_index(zip_, record.index, 0);
         if (file == nullptr)
             bad_file(name_, "is damaged: record '" + path + "' cannot be read");
-        const zip_int64_t count = zip_fread(file, &bytes[0], bytes.size());
-        // Reading to the end, and closing, makes libzip compare the checksum.
-        const bool whole = count == static_cast<zip_int64_t>(bytes.size());
-        if (zip_fclose(file) != 0 || !whole)
+        const bool whole = zip_fread(file, &bytes[0], bytes.size()) == as_signed(bytes.size());
+        // At the end libzip compares the checksum. PyTorch can be told to write none: then it is 0.
+        char beyond = 0;
+        const bool intact = zip_fread(file, &beyond, 1) == 0 || record.checksum == 0;
+        zip_fclose(file);
+        if (!whole || !intact)
             bad_file(name_, "is damaged: record '" + path + "' does not match its checksum");
         return bytes;
     }
@@ -165,7 +170,8 @@ class Archive {
     void add_record(zip_uint64_t index) {
         zip_stat_t stat;
         zip_stat_init(&stat);
-        constexpr zip_uint64_t kNeeded = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE;
+        constexpr zip_uint64_t kNeeded =
+            ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_CRC;
         if (zip_stat_index(zip_, index, 0, &stat) != 0 || (stat.valid & kNeeded) != kNeeded)
             bad_file(name_, "is damaged: its directory is incomplete");
         const std::string path = stat.name;
@@ -176,7 +182,7 @@ class Archive {
             bad_file(name_, "expands without bound: record '" + path + "' grows from " +
                                 std::to_string(stat.comp_size) + " to " +
                                 std::to_string(stat.size) + " bytes");
-        if (!records_.emplace(path, Record{index, stat.size}).second)
+        if (!records_.emplace(path, Record{index, stat.size, stat.crc}).second)
             bad_file(name_, "is damaged: it has two records '" + path + "'");
     }
 
@@ -224,7 +230,7 @@ bool ends_with(const std::string &text, const std::string &ending) {
 
 // data.pkl keeps its storages in data/, constants.pkl in constants/.
 void check_pickle_record(const Archive &archive, const std::string &name, const std::string &path) {
-    const std::string folder = path.substr(0, path.size() - std::strlen(".pkl")) + "/";
+    const std::string folder = path.substr(0, path.rfind('.')) + "/";
     check_pickle(archive.read(path), name + ":" + path, [&](const std::string &key) {
         const auto found = archive.records().find(folder + key);
         if (found == archive.records().end())
@@ -245,9 +251,12 @@ ArchiveKind check_archive(const ByteSource &source, const std::string &name) {
         bad_file(name, "is not a PyTorch file: it holds no data.pkl");
     for (const auto &record : archive.records()) {
         const std::string &path = record.first;
-        if (path == root + "data.pkl" || path == root + "constants.pkl")
+        const bool in_code = path.compare(0, root.size() + 5, root + "code/") == 0;
+        // Source positions are unpickled too, when an error is reported.
+        if (path == root + "data.pkl" || path == root + "constants.pkl" ||
+            (in_code && ends_with(path, ".debug_pkl")))
             check_pickle_record(archive, name, path);
-        else if (path.compare(0, root.size() + 5, root + "code/") == 0 && ends_with(path, ".py"))
+        else if (in_code && ends_with(path, ".py"))
             check_nesting(archive.read(path), name, path);
     }
     return archive.has(root + "constants.pkl") ? ArchiveKind::kProgram : ArchiveKind::kObject;

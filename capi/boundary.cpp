@@ -53,7 +53,7 @@ ntap_status translate(ntap_error *err, ntap_status fallback) {
     try {
         throw;
     } catch (const Failure &error) {
-        return ntap_error_set(err, error.status(), "%s", error.what());
+        return ntap_error_set(err, error.status(), "%s", one_line(error.what()).c_str());
     } catch (const std::bad_alloc &) {
         throw; // needs no message, and there may be no memory for one
     } catch (const c10::OutOfMemoryError &error) {

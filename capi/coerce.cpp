@@ -9,9 +9,7 @@ namespace {
 using c10::TypeKind;
 
 std::string described(const ntap_value &value) {
-    std::string text(ntap_value_describe(&value, nullptr, 0) + 1, '\0');
-    ntap_value_describe(&value, &text[0], text.size());
-    text.pop_back();
+    const std::string text = describe(value);
     constexpr size_t kLongest = 80;
     return text.size() > kLongest ? text.substr(0, kLongest) + "..." : text;
 }

@@ -39,6 +39,7 @@ ntap_device from_torch(const at::Device &device);
 
 // value.cpp
 ntap_value from_ivalue(const c10::IValue &value);
+std::string describe(const ntap_value &value);
 
 // coerce.cpp: values as arguments of a schema. `tensor_view` is applied to every tensor on the way.
 using TensorView = at::Tensor (*)(const at::Tensor &);

@@ -45,7 +45,7 @@ std::string describe_signature(const c10::FunctionSchema &schema) {
         out << (i == 1 ? "" : ", ") << parameters[i].type()->annotation_str() << ' '
             << parameters[i].name();
         if (parameters[i].default_value())
-            out << '=' << *parameters[i].default_value();
+            out << '=' << describe(from_ivalue(*parameters[i].default_value()));
     }
     out << ") -> ";
     for (size_t i = 0; i < schema.returns().size(); ++i)

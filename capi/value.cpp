@@ -122,6 +122,15 @@ void describe_tensor(const at::Tensor &tensor, std::ostream &out) {
     out << tensor.sizes();
 }
 
+// As Python: 2.0 is not 2.
+void describe_double(double number, std::ostream &out) {
+    std::ostringstream text;
+    text << number;
+    out << text.str();
+    if (text.str().find_first_not_of("-0123456789") == std::string::npos)
+        out << ".0";
+}
+
 void describe(const ntap_value &value, std::ostream &out) {
     switch (value.kind) {
     case NTAP_VALUE_NONE:
@@ -134,7 +143,7 @@ void describe(const ntap_value &value, std::ostream &out) {
         out << value.leaf.toInt();
         break;
     case NTAP_VALUE_DOUBLE:
-        out << value.leaf.toDouble();
+        describe_double(value.leaf.toDouble(), out);
         break;
     case NTAP_VALUE_BOOL:
         out << (value.leaf.toBool() ? "True" : "False");
@@ -156,6 +165,16 @@ void describe(const ntap_value &value, std::ostream &out) {
         break;
     }
 }
+
+} // namespace
+
+std::string describe(const ntap_value &value) {
+    std::ostringstream out;
+    describe(value, out);
+    return out.str();
+}
+
+namespace {
 
 void require_kind(const ntap_value *value, ntap_value_kind kind) {
     require_not_null(value, "value");
@@ -293,9 +312,7 @@ size_t ntap_value_describe(const ntap_value *value, char *buffer, size_t size) {
     (void)guarded(nullptr, NTAP_ERROR_INTERNAL, [&] {
         if (value == nullptr)
             return;
-        std::ostringstream out;
-        describe(*value, out);
-        const std::string text = out.str();
+        const std::string text = describe(*value);
         length = text.size();
         if (buffer == nullptr || size == 0)
             return;

@@ -229,6 +229,11 @@ static ntap_status select_from_tensor(const ntap_selector *selector, const ntap_
 static ntap_status select_indices(const ntap_selector *selector, const ntap_value *layer_value,
                                   const selection_site *site, ntapi_selection *selection) {
     const ntap_tensor *tensor = ntapi_single_tensor(layer_value);
+    if (ntap_value_get_kind(layer_value) == NTAP_VALUE_NONE)
+        return ntap_error_set(site->err, NTAP_ERROR_NOT_FOUND,
+                              "layer '%s' has no value: a trace keeps none for a layer that hands "
+                              "on its input, or whose result is not used",
+                              site->layer);
     if (tensor == NULL)
         return ntap_error_set(site->err, NTAP_ERROR_SHAPE,
                               "the value of layer '%s' is %s, not a single tensor; use a selector "

@@ -1,0 +1,56 @@
+#!/bin/sh
+# Installs what neurotap needs to build and to run its tests: on Debian and its kin with apt,
+# elsewhere by saying what is missing. Does nothing, quickly, where everything is there.
+set -eu
+
+tools="cmake c++ make pkg-config"
+libraries="libzip libpng libturbojpeg cairo jansson cmocka"
+packages="cmake g++ make pkg-config libzip-dev libpng-dev libturbojpeg0-dev libcairo2-dev
+          libjansson-dev libcmocka-dev"
+
+# A libtorch of the user's own choice is used as it is.
+has_libtorch() {
+    [ -n "${CMAKE_PREFIX_PATH:-}" ] || [ -n "${Torch_DIR:-}" ] ||
+        [ -e "/usr/lib/$(uname -m)-linux-gnu/libtorch.so" ] ||
+        python3 -c 'import torch' >/dev/null 2>&1
+}
+
+missing() {
+    for tool in $tools; do
+        command -v "$tool" >/dev/null 2>&1 || echo "$tool"
+    done
+    if command -v pkg-config >/dev/null 2>&1; then
+        for library in $libraries; do
+            pkg-config --exists "$library" || echo "$library"
+        done
+    fi
+    has_libtorch || echo libtorch
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+lacking=$(missing | tr '\n' ' ')
+[ -n "$lacking" ] || exit 0
+
+if command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null 2>&1; }
+then
+    has_libtorch || packages="$packages libtorch-dev"
+    echo "neurotap: installing what is missing: $lacking"
+    as_root apt-get update -qq
+    # shellcheck disable=SC2086 # a list of packages
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+        $packages >/dev/null
+    lacking=$(missing | tr '\n' ' ')
+    [ -n "$lacking" ] || exit 0
+fi
+
+cat >&2 <<EOF
+neurotap: missing: $lacking
+Install them with your system's package manager. On Debian and Ubuntu they are
+  $(echo $packages)
+and libtorch-dev. Any other libtorch works too: set CMAKE_PREFIX_PATH to its folder, or install
+PyTorch for python3.
+EOF
+exit 1
