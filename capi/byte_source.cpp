@@ -39,8 +39,8 @@ class FileSource : public ByteSource {
             if (got < 0 && errno == EINTR)
                 continue;
             if (got <= 0)
-                fail(NTAP_ERROR_FILE, "cannot read '", path_, "': ",
-                     got == 0 ? "unexpected end of file" : std::strerror(errno));
+                fail(NTAP_ERROR_FILE, "cannot read '", path_,
+                     "': ", got == 0 ? "unexpected end of file" : std::strerror(errno));
             bytes += got;
             position += static_cast<uint64_t>(got);
             count -= static_cast<size_t>(got);

@@ -60,7 +60,7 @@ class Coercion {
         if (kind == TypeKind::NumberType && (number || value.kind == NTAP_VALUE_BOOL))
             return value.leaf;
         if (kind == TypeKind::DeviceObjType && value.kind == NTAP_VALUE_STRING)
-            return at::Device(value.leaf.toStringRef());
+            return to_device(value, type);
         const bool same = (kind == TypeKind::IntType && value.kind == NTAP_VALUE_INT) ||
                           (kind == TypeKind::BoolType && value.kind == NTAP_VALUE_BOOL) ||
                           (kind == TypeKind::StringType && value.kind == NTAP_VALUE_STRING) ||
@@ -69,6 +69,14 @@ class Coercion {
         if (!same)
             mismatch(value, type, what_);
         return value.leaf;
+    }
+
+    c10::IValue to_device(const ntap_value &value, const c10::TypePtr &type) const {
+        try {
+            return at::Device(value.leaf.toStringRef());
+        } catch (const c10::Error &) {
+            mismatch(value, type, what_);
+        }
     }
 
     static double as_double(const ntap_value &value) {
@@ -110,11 +118,10 @@ class Coercion {
         const auto &dict_type = type->expectRef<c10::DictType>();
         c10::impl::GenericDict dict(dict_type.getKeyType(), dict_type.getValueType());
         for (size_t i = 0; i < value.items.size(); ++i)
-            dict.insert_or_assign(
-                inside("'s key " + described(value.keys[i]))
-                    .to(value.keys[i], dict_type.getKeyType()),
-                inside("[" + described(value.keys[i]) + "]")
-                    .to(value.items[i], dict_type.getValueType()));
+            dict.insert_or_assign(inside("'s key " + described(value.keys[i]))
+                                      .to(value.keys[i], dict_type.getKeyType()),
+                                  inside("[" + described(value.keys[i]) + "]")
+                                      .to(value.items[i], dict_type.getValueType()));
         return dict;
     }
 
@@ -137,8 +144,8 @@ class Coercion {
         case NTAP_VALUE_LIST:
             return to_list(value, c10::ListType::create(common_type(value.items)));
         case NTAP_VALUE_DICT:
-            return to_dict(value, c10::DictType::create(common_type(value.keys),
-                                                        common_type(value.items)));
+            return to_dict(
+                value, c10::DictType::create(common_type(value.keys), common_type(value.items)));
         case NTAP_VALUE_TUPLE: {
             std::vector<c10::IValue> items;
             for (const ntap_value &item : value.items)
@@ -209,8 +216,7 @@ void coerce_argument(const c10::FunctionSchema &schema, size_t index, const ntap
     if (index >= parameters.size())
         fail(NTAP_ERROR_INVALID_ARGUMENT, "too many arguments: ", schema);
     const c10::Argument &parameter = parameters[index];
-    stack.push_back(
-        expanded(value, parameter, describe_parameter(schema, parameter), tensor_view));
+    stack.push_back(expanded(value, parameter, describe_parameter(schema, parameter), tensor_view));
 }
 
 void coerce_defaults(const c10::FunctionSchema &schema, std::vector<c10::IValue> &stack) {

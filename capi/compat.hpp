@@ -21,9 +21,9 @@
 #include <torch/csrc/jit/runtime/interpreter.h>
 #include <torch/csrc/jit/runtime/jit_exception.h>
 #include <torch/csrc/jit/runtime/operator.h>
-#include <torch/script.h>
-#include <torch/cuda.h>
 #include <torch/csrc/jit/serialization/pickle.h>
+#include <torch/cuda.h>
+#include <torch/script.h>
 #include <torch/serialize.h>
 #include <torch/version.h>
 

@@ -32,8 +32,8 @@ inline const at::Tensor &unwrap(const ntap_tensor *tensor, const char *name) {
 inline ntap_tensor *wrap(at::Tensor tensor) { return new ntap_tensor{std::move(tensor)}; }
 
 // dtype.cpp
-at::ScalarType to_torch(ntap_dtype dtype);    // throws for NONE and unknown numbers
-ntap_dtype from_torch(at::ScalarType dtype);  // NONE for types without a number
+at::ScalarType to_torch(ntap_dtype dtype);      // throws for NONE and unknown numbers
+ntap_dtype from_torch(at::ScalarType dtype);    // NONE for types without a number
 at::Device to_torch(const ntap_device &device); // throws if this machine has no such device
 ntap_device from_torch(const at::Device &device);
 

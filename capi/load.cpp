@@ -5,7 +5,6 @@
 #include "handles.hpp"
 #include "module_state.hpp"
 
-
 using namespace neurotap;
 
 namespace {

@@ -86,7 +86,8 @@ std::shared_ptr<const Program> ModuleState::program(const std::vector<std::strin
 
 namespace {
 
-at::Tensor converted(const at::Tensor &tensor, const at::Device *device, const at::ScalarType *dtype) {
+at::Tensor converted(const at::Tensor &tensor, const at::Device *device,
+                     const at::ScalarType *dtype) {
     const bool convert = dtype != nullptr && tensor.is_floating_point();
     return tensor.detach().to(device != nullptr ? *device : tensor.device(),
                               convert ? *dtype : tensor.scalar_type());

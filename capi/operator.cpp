@@ -32,8 +32,8 @@ OperatorName parse_name(const std::string &name) {
     std::string known;
     for (const OperatorPtr &candidate : overloads) {
         const std::string &overload = candidate->schema().overload_name();
-        known += (known.empty() ? "'" : ", '") + base + (overload.empty() ? "" : ".") + overload +
-                 "'";
+        known +=
+            (known.empty() ? "'" : ", '") + base + (overload.empty() ? "" : ".") + overload + "'";
     }
     const char *hint = "; it has ";
     if (known.empty()) {

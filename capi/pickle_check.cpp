@@ -35,15 +35,15 @@ struct StorageType {
 };
 
 const StorageType kStorageTypes[] = {
-    {"torch FloatStorage", 4},         {"torch DoubleStorage", 8},
-    {"torch HalfStorage", 2},          {"torch BFloat16Storage", 2},
-    {"torch LongStorage", 8},          {"torch IntStorage", 4},
-    {"torch ShortStorage", 2},         {"torch CharStorage", 1},
-    {"torch ByteStorage", 1},          {"torch BoolStorage", 1},
-    {"torch ComplexFloatStorage", 8},  {"torch ComplexDoubleStorage", 16},
-    {"torch ComplexHalfStorage", 4},   {"torch QInt8Storage", 1},
-    {"torch QUInt8Storage", 1},        {"torch QInt32Storage", 4},
-    {"torch QUInt4x2Storage", 1},      {"torch QUInt2x4Storage", 1},
+    {"torch FloatStorage", 4},        {"torch DoubleStorage", 8},
+    {"torch HalfStorage", 2},         {"torch BFloat16Storage", 2},
+    {"torch LongStorage", 8},         {"torch IntStorage", 4},
+    {"torch ShortStorage", 2},        {"torch CharStorage", 1},
+    {"torch ByteStorage", 1},         {"torch BoolStorage", 1},
+    {"torch ComplexFloatStorage", 8}, {"torch ComplexDoubleStorage", 16},
+    {"torch ComplexHalfStorage", 4},  {"torch QInt8Storage", 1},
+    {"torch QUInt8Storage", 1},       {"torch QInt32Storage", 4},
+    {"torch QUInt4x2Storage", 1},     {"torch QUInt2x4Storage", 1},
 };
 
 class PickleChecker {
@@ -240,13 +240,14 @@ class PickleChecker {
                 bad("a tensor has a size or stride that is no number, or negative");
             empty = empty || size.number == 0;
             int64_t step = 0;
-            overflow = overflow || (size.number > 0 &&
-                                    (__builtin_mul_overflow(size.number - 1, stride.number, &step) ||
-                                     __builtin_add_overflow(last, step, &last)));
+            overflow =
+                overflow || (size.number > 0 &&
+                             (__builtin_mul_overflow(size.number - 1, stride.number, &step) ||
+                              __builtin_add_overflow(last, step, &last)));
         }
         if (overflow || (!empty && last >= arguments[0]->number))
-            bad("a tensor reaches beyond its storage of " +
-                std::to_string(arguments[0]->number) + " elements");
+            bad("a tensor reaches beyond its storage of " + std::to_string(arguments[0]->number) +
+                " elements");
     }
 
     void reduce() {
@@ -279,8 +280,7 @@ class PickleChecker {
 
     bool step() {
         const unsigned char operation = static_cast<unsigned char>(*take(1));
-        return step_constants(operation) || step_containers(operation) ||
-               step_objects(operation);
+        return step_constants(operation) || step_containers(operation) || step_objects(operation);
     }
 
     bool step_constants(unsigned char operation) {

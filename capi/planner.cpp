@@ -57,7 +57,8 @@ Node *last_hook(Node *call) {
                 user->input(1) != call->input(0) || user->input(3) != last->output())
                 continue;
             const auto &hooks = cls->getForwardHooks();
-            const auto *function = user->input(0)->type()->expectRef<c10::FunctionType>().function();
+            const auto *function =
+                user->input(0)->type()->expectRef<c10::FunctionType>().function();
             found = std::find(hooks.begin(), hooks.end(), function) != hooks.end();
             if (found) {
                 last = user;

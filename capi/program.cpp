@@ -76,9 +76,8 @@ void cut_behind(Graph &graph, Node *last, const std::vector<Value *> &lists) {
         Node *tail = graph.return_node()->prev();
         if (tail == keep || tail == graph.param_node())
             return;
-        const bool is_list = std::any_of(lists.begin(), lists.end(), [&](const Value *list) {
-            return list->node() == tail;
-        });
+        const bool is_list = std::any_of(lists.begin(), lists.end(),
+                                         [&](const Value *list) { return list->node() == tail; });
         if (is_list) // no site at all
             return;
         tail->destroy();

@@ -11,9 +11,9 @@ namespace neurotap {
 
 struct Program {
     torch::jit::Code code;
-    ObjectPtr self;                  // the model; the graph's first input
-    c10::FunctionSchema schema;      // of forward
-    std::vector<size_t> site_counts; // for each layer, in how many places it is recorded
+    ObjectPtr self;                    // the model; the graph's first input
+    c10::FunctionSchema schema;        // of forward
+    std::vector<size_t> site_counts;   // for each layer, in how many places it is recorded
     std::vector<bool> writes_argument; // whether a run may write into the n-th argument
     bool writes_module = false;        // whether a run may change the model
     bool draws_random = false;         // whether a run may draw random numbers

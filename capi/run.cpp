@@ -135,8 +135,8 @@ void push_arguments(const Program &program, size_t n_inputs, const ntap_value *c
     for (size_t i = 0; i < n_args; ++i) {
         if (args[i] == nullptr)
             fail(NTAP_ERROR_INVALID_ARGUMENT, "args[", i, "] is NULL");
-        coerce_argument(program.schema, 1 + n_inputs + i, *args[i],
-                        view_for(program, n_inputs + i), stack);
+        coerce_argument(program.schema, 1 + n_inputs + i, *args[i], view_for(program, n_inputs + i),
+                        stack);
     }
     coerce_defaults(program.schema, stack);
 }
@@ -193,9 +193,8 @@ size_t capi_run_call_count(const capi_run *run, size_t layer) { return run->call
 
 ntap_status capi_run_value(const capi_run *run, size_t layer, size_t call, ntap_value **value,
                            ntap_error *err) {
-    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
-        *value = new ntap_value(from_ivalue(run->calls.at(layer).at(call)));
-    });
+    return guarded(err, NTAP_ERROR_INTERNAL,
+                   [&] { *value = new ntap_value(from_ivalue(run->calls.at(layer).at(call))); });
 }
 
 ntap_status capi_run_calls(const capi_run *run, size_t layer, ntap_value **calls, ntap_error *err) {

@@ -157,7 +157,8 @@ ntap_dtype ntap_tensor_dtype(const ntap_tensor *tensor) {
 }
 
 ntap_device ntap_tensor_device(const ntap_tensor *tensor) {
-    return tensor == nullptr ? ntap_device{NTAP_DEVICE_CPU, 0} : from_torch(tensor->tensor.device());
+    return tensor == nullptr ? ntap_device{NTAP_DEVICE_CPU, 0}
+                             : from_torch(tensor->tensor.device());
 }
 
 int ntap_tensor_is_contiguous(const ntap_tensor *tensor) {

@@ -61,7 +61,8 @@ ntap_value from_ivalue(const c10::IValue &value) {
         return sequence_value(NTAP_VALUE_LIST, value.toList().vec());
     if (value.isGenericDict())
         return dict_value(value);
-    return value.isNone() ? ntap_value() : leaf_value(NTAP_VALUE_OTHER, value);
+    // Operators give an undefined tensor for a result that is left out.
+    return value.isNone() || value.isTensor() ? ntap_value() : leaf_value(NTAP_VALUE_OTHER, value);
 }
 
 namespace {
@@ -277,8 +278,8 @@ ntap_status ntap_value_get_double(const ntap_value *value, double *number, ntap_
         if (ntap_value_get_kind(value) != NTAP_VALUE_INT)
             require_kind(value, NTAP_VALUE_DOUBLE);
         require_not_null(number, "number");
-        *number = value->leaf.isInt() ? static_cast<double>(value->leaf.toInt())
-                                      : value->leaf.toDouble();
+        *number =
+            value->leaf.isInt() ? static_cast<double>(value->leaf.toInt()) : value->leaf.toDouble();
     });
 }
 
@@ -310,9 +311,7 @@ const ntap_value *ntap_value_key(const ntap_value *value, size_t index) {
 size_t ntap_value_describe(const ntap_value *value, char *buffer, size_t size) {
     size_t length = 0;
     (void)guarded(nullptr, NTAP_ERROR_INTERNAL, [&] {
-        if (value == nullptr)
-            return;
-        const std::string text = describe(*value);
+        const std::string text = value == nullptr ? "" : describe(*value);
         length = text.size();
         if (buffer == nullptr || size == 0)
             return;

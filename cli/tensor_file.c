@@ -69,7 +69,7 @@ static ntap_status read_kind(const char *path, enum file_kind kind, ntap_tensor 
 
 ntap_status tensor_file_read(const char *path, ntap_device device, ntap_tensor **tensor,
                              ntap_error *err) {
-    enum file_kind kind;
+    enum file_kind kind = FILE_KIND_NPY;
     ntap_tensor *stored = NULL;
     ntap_status status = file_kind_detect(path, &kind, err);
     if (status == NTAP_OK) {

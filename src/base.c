@@ -45,14 +45,19 @@ typedef struct dtype_entry {
     size_t size;
 } dtype_entry;
 
-static const dtype_entry DTYPES[] = {
-    [NTAP_DTYPE_NONE] = {"none", 0},           [NTAP_DTYPE_BOOL] = {"bool", 1},
-    [NTAP_DTYPE_UINT8] = {"uint8", 1},         [NTAP_DTYPE_INT8] = {"int8", 1},
-    [NTAP_DTYPE_INT16] = {"int16", 2},         [NTAP_DTYPE_INT32] = {"int32", 4},
-    [NTAP_DTYPE_INT64] = {"int64", 8},         [NTAP_DTYPE_FLOAT16] = {"float16", 2},
-    [NTAP_DTYPE_BFLOAT16] = {"bfloat16", 2},   [NTAP_DTYPE_FLOAT32] = {"float32", 4},
-    [NTAP_DTYPE_FLOAT64] = {"float64", 8},     [NTAP_DTYPE_COMPLEX64] = {"complex64", 8},
-    [NTAP_DTYPE_COMPLEX128] = {"complex128", 16}};
+static const dtype_entry DTYPES[] = {[NTAP_DTYPE_NONE] = {"none", 0},
+                                     [NTAP_DTYPE_BOOL] = {"bool", 1},
+                                     [NTAP_DTYPE_UINT8] = {"uint8", 1},
+                                     [NTAP_DTYPE_INT8] = {"int8", 1},
+                                     [NTAP_DTYPE_INT16] = {"int16", 2},
+                                     [NTAP_DTYPE_INT32] = {"int32", 4},
+                                     [NTAP_DTYPE_INT64] = {"int64", 8},
+                                     [NTAP_DTYPE_FLOAT16] = {"float16", 2},
+                                     [NTAP_DTYPE_BFLOAT16] = {"bfloat16", 2},
+                                     [NTAP_DTYPE_FLOAT32] = {"float32", 4},
+                                     [NTAP_DTYPE_FLOAT64] = {"float64", 8},
+                                     [NTAP_DTYPE_COMPLEX64] = {"complex64", 8},
+                                     [NTAP_DTYPE_COMPLEX128] = {"complex128", 16}};
 
 static const dtype_entry *dtype_of(ntap_dtype dtype) {
     const size_t index = (size_t)dtype;

@@ -15,6 +15,13 @@ static void trim_broken_character(char *message) {
         message[length - 1 - tail] = '\0';
 }
 
+/* Messages travel through logs and one-line error output, and quote what callers pass. */
+static void keep_to_one_line(char *message) {
+    for (; *message != '\0'; ++message)
+        if ((unsigned char)*message < ' ')
+            *message = ' ';
+}
+
 ntap_status ntap_error_set(ntap_error *err, ntap_status code, const char *format, ...) {
     if (err == NULL)
         return code;
@@ -28,5 +35,6 @@ ntap_status ntap_error_set(ntap_error *err, ntap_status code, const char *format
         err->message[0] = '\0';
     if (err->truncated)
         trim_broken_character(err->message);
+    keep_to_one_line(err->message);
     return code;
 }

@@ -80,9 +80,9 @@ ntap_status ntap_module_capture(const ntap_module *module, const char *const *la
     NTAPI_TRY(ntapi_require_layers(module, layers, n_layers, err));
     NTAPI_TRY(capi_program_new(module, layers, n_layers, side, &program, err));
     ntap_value **taken = (ntap_value **)calloc(n_layers, sizeof(ntap_value *));
-    ntap_status status =
-        taken != NULL ? capture(program, args, n_args, n_layers, captured, taken, err)
-                      : ntap_error_set(err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
+    ntap_status status = taken != NULL
+                             ? capture(program, args, n_args, n_layers, captured, taken, err)
+                             : ntap_error_set(err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
     free(taken);
     capi_program_free(program);
     return status;

@@ -10,9 +10,8 @@ ntap_status ntap_module_load(const char *path, const ntap_load_options *options,
     return capi_module_load(path, read.device, read.training, module, err);
 }
 
-ntap_status ntap_module_load_memory(const void *data, size_t size,
-                                    const ntap_load_options *options, ntap_module **module,
-                                    ntap_error *err) {
+ntap_status ntap_module_load_memory(const void *data, size_t size, const ntap_load_options *options,
+                                    ntap_module **module, ntap_error *err) {
     ntap_load_options read = NTAP_LOAD_OPTIONS_INIT;
     NTAPI_REQUIRE(data, err);
     NTAPI_REQUIRE(module, err);

@@ -74,8 +74,8 @@ static ntap_status find_call(const attribution *a, size_t count, size_t *index) 
     const char *layer = a->gradient->layer;
     const int64_t call = a->options.call == 0 ? -1 : a->options.call;
     if (count == 0)
-        return ntap_error_set(a->err, NTAP_ERROR_NOT_FOUND,
-                              "layer '%s' did not run for this input", layer);
+        return ntap_error_set(a->err, NTAP_ERROR_NOT_FOUND, "layer '%s' did not run for this input",
+                              layer);
     const int64_t calls = (int64_t)count;
     if (call > calls || call < -calls)
         return ntap_error_set(a->err, NTAP_ERROR_NOT_FOUND,
@@ -129,8 +129,8 @@ static ntap_status select_and_differentiate(const attribution *a, const capi_run
                                             const ntap_value *layer_value, ntap_tensor **grads) {
     ntapi_selection selection = {NULL, NULL, NULL};
     const int64_t batch = ntap_tensor_size(a->inputs[0], 0);
-    NTAPI_TRY(ntapi_select(a->selector, layer_value, a->gradient->layer, batch, &selection,
-                           a->err));
+    NTAPI_TRY(
+        ntapi_select(a->selector, layer_value, a->gradient->layer, batch, &selection, a->err));
     const ntap_status status = differentiate(a, run, &selection, grads);
     ntapi_selection_clear(&selection);
     return status;
@@ -156,6 +156,21 @@ static ntap_status attribute(const attribution *a, ntap_tensor **grads) {
     return status;
 }
 
+static ntap_status check_additional_arguments(const attribution *a) {
+    const ntap_value *const *arguments = a->options.additional_arguments;
+    for (size_t i = 0; i < a->options.n_additional_arguments; ++i) {
+        if (arguments == NULL)
+            return ntap_error_set(a->err, NTAP_ERROR_INVALID_ARGUMENT,
+                                  "options.additional_arguments is NULL, but "
+                                  "n_additional_arguments is %zu",
+                                  a->options.n_additional_arguments);
+        if (arguments[i] == NULL)
+            return ntap_error_set(a->err, NTAP_ERROR_INVALID_ARGUMENT,
+                                  "options.additional_arguments[%zu] is NULL", i);
+    }
+    return NTAP_OK;
+}
+
 static ntap_status check(const attribution *a) {
     const int unused = (int)a->options.unused_inputs;
     if (a->n_inputs == 0)
@@ -166,7 +181,7 @@ static ntap_status check(const attribution *a) {
                               "options.unused_inputs is %d; expected NTAP_UNUSED_INPUTS_ERROR or "
                               "NTAP_UNUSED_INPUTS_ZERO",
                               unused);
-    return NTAP_OK;
+    return check_additional_arguments(a);
 }
 
 /* The caller's array is written when nothing can fail any more. */

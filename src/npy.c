@@ -22,13 +22,12 @@ typedef struct npy_type {
     size_t word; /* bytes that byte order applies to */
 } npy_type;
 
-static const npy_type TYPES[] = {
-    {"b1", NTAP_DTYPE_BOOL, 1},      {"u1", NTAP_DTYPE_UINT8, 1},
-    {"i1", NTAP_DTYPE_INT8, 1},      {"i2", NTAP_DTYPE_INT16, 2},
-    {"i4", NTAP_DTYPE_INT32, 4},     {"i8", NTAP_DTYPE_INT64, 8},
-    {"f2", NTAP_DTYPE_FLOAT16, 2},   {"f4", NTAP_DTYPE_FLOAT32, 4},
-    {"f8", NTAP_DTYPE_FLOAT64, 8},   {"c8", NTAP_DTYPE_COMPLEX64, 4},
-    {"c16", NTAP_DTYPE_COMPLEX128, 8}};
+static const npy_type TYPES[] = {{"b1", NTAP_DTYPE_BOOL, 1},       {"u1", NTAP_DTYPE_UINT8, 1},
+                                 {"i1", NTAP_DTYPE_INT8, 1},       {"i2", NTAP_DTYPE_INT16, 2},
+                                 {"i4", NTAP_DTYPE_INT32, 4},      {"i8", NTAP_DTYPE_INT64, 8},
+                                 {"f2", NTAP_DTYPE_FLOAT16, 2},    {"f4", NTAP_DTYPE_FLOAT32, 4},
+                                 {"f8", NTAP_DTYPE_FLOAT64, 8},    {"c8", NTAP_DTYPE_COMPLEX64, 4},
+                                 {"c16", NTAP_DTYPE_COMPLEX128, 8}};
 
 typedef struct npy_header {
     const npy_type *type;
@@ -70,8 +69,8 @@ static ntap_status read_header_length(const npy_reader *reader, size_t *length) 
     if (start[MAGIC_SIZE] < 1 || start[MAGIC_SIZE] > 3)
         return malformed(reader, "its format version is none of 1, 2 and 3");
     NTAPI_TRY(read_bytes(reader, bytes, start[MAGIC_SIZE] == 1 ? 2 : 4));
-    *length = (size_t)bytes[0] | (size_t)bytes[1] << 8 | (size_t)bytes[2] << 16 |
-              (size_t)bytes[3] << 24;
+    *length =
+        (size_t)bytes[0] | (size_t)bytes[1] << 8 | (size_t)bytes[2] << 16 | (size_t)bytes[3] << 24;
     if (*length > LARGEST_HEADER)
         return malformed(reader, "its header is too long");
     return NTAP_OK;
@@ -97,7 +96,8 @@ static ntap_status parse_type(const npy_reader *reader, const char *value, npy_h
     const char *end = quote == '\'' || quote == '"' ? strchr(value + 1, quote) : NULL;
     if (end == NULL)
         return ntap_error_set(reader->err, NTAP_ERROR_DTYPE,
-                              "'%s' holds records or a dtype that is no plain number", reader->path);
+                              "'%s' holds records or a dtype that is no plain number",
+                              reader->path);
     const char order = value[1];
     const size_t length = (size_t)(end - value) - 2;
     for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; ++i) {
@@ -155,21 +155,20 @@ static ntap_status read_header(const npy_reader *reader, npy_header *header) {
     return status;
 }
 
-/* The number of bytes of all elements; 0 with ok == 0 if it does not fit. */
-static size_t data_size(const npy_header *header, int *ok) {
-    size_t size = ntap_dtype_size(header->type->dtype);
-    *ok = 1;
-    for (size_t i = 0; i < header->ndim; ++i)
-        if (header->sizes[i] == 0)
-            return 0;
+/* The number of bytes of all elements. Not even an empty array may have sizes whose strides no
+ * int64 can hold. */
+static ntap_status data_size(const npy_reader *reader, const npy_header *header, size_t *size) {
+    uint64_t bytes = ntap_dtype_size(header->type->dtype);
+    int empty = 0;
     for (size_t i = 0; i < header->ndim; ++i) {
-        if ((uint64_t)header->sizes[i] > (uint64_t)(INT64_MAX / 2) / size) {
-            *ok = 0;
-            return 0;
-        }
-        size *= (size_t)header->sizes[i];
+        const uint64_t count = header->sizes[i] > 0 ? (uint64_t)header->sizes[i] : 1;
+        empty = empty || header->sizes[i] == 0;
+        if (count > (uint64_t)(INT64_MAX / 2) / bytes)
+            return malformed(reader, "its shape counts more elements than memory can hold");
+        bytes *= count;
     }
-    return size;
+    *size = empty ? 0 : (size_t)bytes;
+    return NTAP_OK;
 }
 
 static void swap_words(unsigned char *bytes, size_t size, size_t word) {
@@ -239,12 +238,10 @@ static ntap_status make_c_order(ntap_tensor **tensor, ntap_error *err) {
 static ntap_status read_tensor(const npy_reader *reader, ntap_tensor **tensor) {
     npy_header header;
     unsigned char *data = NULL;
-    int fits = 0;
+    size_t size = 0;
     memset(&header, 0, sizeof header);
     NTAPI_TRY(read_header(reader, &header));
-    const size_t size = data_size(&header, &fits);
-    if (!fits)
-        return malformed(reader, "its shape counts more elements than memory can hold");
+    NTAPI_TRY(data_size(reader, &header, &size));
     NTAPI_TRY(read_data(reader, size, &data));
     if (header.swap_bytes)
         swap_words(data, size, header.type->word);
@@ -286,7 +283,9 @@ static size_t format_header(const ntap_tensor *tensor, const npy_type *type, cha
     for (size_t i = 0; i < ndim; ++i)
         used += (size_t)snprintf(text + used, size - used, "%lld%s",
                                  (long long)ntap_tensor_size(tensor, i),
-                                 ndim == 1 ? "," : i + 1 < ndim ? ", " : "");
+                                 ndim == 1      ? ","
+                                 : i + 1 < ndim ? ", "
+                                                : "");
     used += (size_t)snprintf(text + used, size - used, "), }");
     while ((MAGIC_SIZE + 4 + used + 1) % 64 != 0)
         text[used++] = ' ';
@@ -324,8 +323,7 @@ static ntap_status write_tensor(const ntap_tensor *tensor, const npy_type *type,
         swap_words((unsigned char *)buffer, size, type->word);
     const size_t header_size = format_header(tensor, type, header, sizeof header);
     if (!write_file(path, header, header_size, buffer, size))
-        return ntap_error_set(err, NTAP_ERROR_FILE, "cannot write '%s': %s", path,
-                              strerror(errno));
+        return ntap_error_set(err, NTAP_ERROR_FILE, "cannot write '%s': %s", path, strerror(errno));
     return NTAP_OK;
 }
 

@@ -71,11 +71,11 @@ static ntap_status take_tensor(const ntap_value *result, ntap_tensor **tensor, n
 static ntap_status finish(call *c, const char *name, ntap_tensor **tensor) {
     ntap_value *result = NULL;
     if (c->status == NTAP_OK && tensor == NULL)
-        c->status = ntap_error_set(c->err, NTAP_ERROR_INVALID_ARGUMENT, "%s: the output is NULL",
-                                   name);
+        c->status =
+            ntap_error_set(c->err, NTAP_ERROR_INVALID_ARGUMENT, "%s: the output is NULL", name);
     if (c->status == NTAP_OK)
-        c->status = ntap_call_op(name, (const ntap_value *const *)c->args, c->count, &result, 1,
-                                 c->err);
+        c->status =
+            ntap_call_op(name, (const ntap_value *const *)c->args, c->count, &result, 1, c->err);
     if (c->status == NTAP_OK)
         c->status = take_tensor(result, tensor, c->err);
     ntap_value_free(result);

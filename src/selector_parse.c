@@ -83,8 +83,7 @@ static ntap_status parse_index(parser *p, ntap_index *index) {
 }
 
 /* Indices with commas between them; one more comma may follow, as in Python's "(4,)". */
-static ntap_status parse_indices(parser *p, int parenthesized, ntap_index *indices,
-                                 size_t *count) {
+static ntap_status parse_indices(parser *p, int parenthesized, ntap_index *indices, size_t *count) {
     *count = 0;
     skip_spaces(p);
     if (parenthesized && *p->at == ')')

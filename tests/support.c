@@ -117,8 +117,8 @@ static void print_type_and_shape(const char *name, const ntap_tensor *tensor) {
 
 static int has_type_and_shape(const ntap_tensor *tensor, ntap_dtype dtype, size_t ndim,
                               const int64_t *sizes) {
-    int has = tensor != NULL && ntap_tensor_dtype(tensor) == dtype &&
-              ntap_tensor_ndim(tensor) == ndim;
+    int has =
+        tensor != NULL && ntap_tensor_dtype(tensor) == dtype && ntap_tensor_ndim(tensor) == ndim;
     for (size_t i = 0; has && i < ndim; ++i)
         has = ntap_tensor_size(tensor, i) == sizes[i];
     return has;

@@ -76,8 +76,7 @@ void support_check_contains(const char *text, const char *part, const char *file
 
 /** A tensor on the CPU with these elements, converted to the dtype: make_tensor(NTAP_DTYPE_FLOAT32,
  *  VALUES(1, 2, 3, 4), SHAPE(2, 2)). */
-ntap_tensor *make_tensor(ntap_dtype dtype, const double *values, size_t ndim,
-                         const int64_t *sizes);
+ntap_tensor *make_tensor(ntap_dtype dtype, const double *values, size_t ndim, const int64_t *sizes);
 
 /** The elements in C order; a complex one takes two doubles, real and imaginary. To be freed. */
 double *read_elements(const ntap_tensor *tensor, size_t *count);

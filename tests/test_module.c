@@ -129,8 +129,8 @@ static void a_device_that_does_not_exist_is_an_error(void **state) {
     ntap_module *module = (ntap_module *)POISON;
     options.device.type = NTAP_DEVICE_CUDA;
     options.device.index = 99;
-    assert_fails(NTAP_ERROR_DEVICE, ntap_module_load(fixture_path("mlp.scripted.pt"), &options,
-                                                     &module, &test_err));
+    assert_fails(NTAP_ERROR_DEVICE,
+                 ntap_module_load(fixture_path("mlp.scripted.pt"), &options, &module, &test_err));
     assert_message("cuda:99");
     assert_untouched(module);
 }
@@ -292,8 +292,8 @@ static void b21_capture_takes_all_layers_at_once(void **state) {
     ntap_value *captured[6] = {NULL};
     for (size_t i = 0; i < 6; ++i)
         layers[i] = ntap_module_layer_name(module, i);
-    assert_ok(ntap_module_capture(module, layers, 6, NTAP_LAYER_OUTPUT, args, 1, captured,
-                                  &test_err));
+    assert_ok(
+        ntap_module_capture(module, layers, 6, NTAP_LAYER_OUTPUT, args, 1, captured, &test_err));
     for (size_t i = 0; i < 6; ++i) {
         ntap_value *alone = capture(module, layers[i], NTAP_LAYER_OUTPUT, input);
         assert_int_equal(ntap_value_count(captured[i]), 1);
@@ -331,9 +331,9 @@ static void b11_capture_of_an_unknown_layer_suggests_and_touches_nothing(void **
     assert_message("layer 'hed' not found; did you mean 'head'?");
     assert_untouched(captured[0]);
     assert_untouched(captured[1]);
-    assert_fails(NTAP_ERROR_INVALID_ARGUMENT,
-                 ntap_module_capture(module, layers, 1, (ntap_layer_side)7, NULL, 0, captured,
-                                     &test_err));
+    assert_fails(
+        NTAP_ERROR_INVALID_ARGUMENT,
+        ntap_module_capture(module, layers, 1, (ntap_layer_side)7, NULL, 0, captured, &test_err));
     assert_message("side is 7");
     ntap_module_free(module);
 }
@@ -353,8 +353,8 @@ static void a_module_converts_to_double_and_what_was_made_from_it_follows(void *
     assert_ok(ntap_tensor_to(input, NULL, NTAP_DTYPE_FLOAT64, &wide, &test_err));
     ntap_value *after = forward(module, wide);
     assert_int_equal(ntap_tensor_dtype(ntap_value_get_tensor(after)), NTAP_DTYPE_FLOAT64);
-    assert_ok(ntap_tensor_to(ntap_value_get_tensor(after), NULL, NTAP_DTYPE_FLOAT32, &narrow,
-                             &test_err));
+    assert_ok(
+        ntap_tensor_to(ntap_value_get_tensor(after), NULL, NTAP_DTYPE_FLOAT32, &narrow, &test_err));
     assert_close(narrow, ntap_value_get_tensor(before), 1e-5);
     ntap_tensor_free(narrow);
     ntap_tensor_free(wide);

@@ -48,7 +48,8 @@ static ntap_selector *parse(const char *text) {
 static ntap_tensor *attribute(const ntap_neuron_gradient *gradient, const ntap_tensor *input,
                               const ntap_selector *selector) {
     ntap_tensor *grad = NULL;
-    assert_ok(ntap_neuron_gradient_attribute(gradient, &input, 1, selector, NULL, &grad, &test_err));
+    assert_ok(
+        ntap_neuron_gradient_attribute(gradient, &input, 1, selector, NULL, &grad, &test_err));
     return grad;
 }
 
@@ -181,11 +182,10 @@ static void b4_autograd_flows_through_the_callback(void **state) {
     const ntap_value *args[] = {argument};
     const char *layers[] = {"fc1"};
     ntap_value *captured = NULL;
-    assert_ok(ntap_module_capture(module, layers, 1, NTAP_LAYER_OUTPUT, args, 1, &captured,
-                                  &test_err));
+    assert_ok(
+        ntap_module_capture(module, layers, 1, NTAP_LAYER_OUTPUT, args, 1, &captured, &test_err));
     size_t count = 0;
-    double *values =
-        read_elements(ntap_value_get_tensor(ntap_value_item(captured, 0)), &count);
+    double *values = read_elements(ntap_value_get_tensor(ntap_value_item(captured, 0)), &count);
     double *scaled = (double *)ntap_tensor_mutable_data(expected);
     for (int64_t row = 0; row < ntap_tensor_size(input, 0); ++row)
         for (int64_t column = 0; column < 6; ++column)
@@ -221,7 +221,8 @@ static void assert_callback_fails(ntap_selector_callback function, ntap_status s
 
 static void b4_other_shapes_are_an_error_that_shows_them(void **state) {
     (void)state;
-    assert_callback_fails(whole_value, NTAP_ERROR_SHAPE, "gave float32[6, 4]; expected one element");
+    assert_callback_fails(whole_value, NTAP_ERROR_SHAPE,
+                          "gave float32[6, 4]; expected one element");
 }
 
 static void b4_no_neuron_is_an_error(void **state) {
@@ -250,7 +251,8 @@ static ntap_status last_hidden(const ntap_value *value, void *context, ntap_tens
     return status;
 }
 
-/* h[-1][:, 0] of a bidirectional LSTM is its output [:, 0, 4]: the backward direction's last step. */
+/* h[-1][:, 0] of a bidirectional LSTM is its output [:, 0, 4]: the backward direction's last step.
+ */
 static ntap_status backward_output(const ntap_value *value, void *context, ntap_tensor **neuron,
                                    ntap_error *err) {
     ntap_tensor *first = NULL;
@@ -289,9 +291,8 @@ static void b5_an_index_into_several_tensors_says_to_use_a_callback(void **state
     ntap_selector *selector = parse("0,0");
     const ntap_tensor *inputs[] = {input};
     ntap_tensor *grad = (ntap_tensor *)POISON;
-    assert_fails(NTAP_ERROR_SHAPE,
-                 ntap_neuron_gradient_attribute(gradient, inputs, 1, selector, NULL, &grad,
-                                                &test_err));
+    assert_fails(NTAP_ERROR_SHAPE, ntap_neuron_gradient_attribute(gradient, inputs, 1, selector,
+                                                                  NULL, &grad, &test_err));
     assert_message("use a selector callback");
     assert_untouched(grad);
     ntap_selector_free(selector);
@@ -307,9 +308,8 @@ static void assert_selector_fails(const char *selector_text, const char *message
     ntap_selector *selector = parse(selector_text);
     const ntap_tensor *inputs[] = {input};
     ntap_tensor *grad = (ntap_tensor *)POISON;
-    assert_fails(NTAP_ERROR_SHAPE,
-                 ntap_neuron_gradient_attribute(gradient, inputs, 1, selector, NULL, &grad,
-                                                &test_err));
+    assert_fails(NTAP_ERROR_SHAPE, ntap_neuron_gradient_attribute(gradient, inputs, 1, selector,
+                                                                  NULL, &grad, &test_err));
     assert_message(message);
     assert_untouched(grad);
     ntap_selector_free(selector);
@@ -350,9 +350,8 @@ static void b10_a_call_that_did_not_happen_says_how_many_did(void **state) {
     ntap_tensor *grad = (ntap_tensor *)POISON;
     ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
     options.call = 9;
-    assert_fails(NTAP_ERROR_NOT_FOUND,
-                 ntap_neuron_gradient_attribute(gradient, inputs, 1, selector, &options, &grad,
-                                                &test_err));
+    assert_fails(NTAP_ERROR_NOT_FOUND, ntap_neuron_gradient_attribute(gradient, inputs, 1, selector,
+                                                                      &options, &grad, &test_err));
     assert_message("call 9 of layer 'fc1' does not exist: it was called 3 times");
     assert_untouched(grad);
     ntap_selector_free(selector);
@@ -385,9 +384,8 @@ static void b23_an_unused_input_is_named(void **state) {
     ntap_tensor *y = make_tensor(NTAP_DTYPE_FLOAT32, VALUES(1, 2), SHAPE(1, 2));
     const ntap_tensor *inputs[] = {x, y};
     ntap_tensor *grads[] = {(ntap_tensor *)POISON, (ntap_tensor *)POISON};
-    assert_fails(NTAP_ERROR_AUTOGRAD,
-                 ntap_neuron_gradient_attribute(gradient, inputs, 2, selector, NULL, grads,
-                                                &test_err));
+    assert_fails(NTAP_ERROR_AUTOGRAD, ntap_neuron_gradient_attribute(gradient, inputs, 2, selector,
+                                                                     NULL, grads, &test_err));
     assert_message("layer 'a' does not depend on inputs[1]");
     assert_untouched(grads[0]);
     assert_untouched(grads[1]);
@@ -448,8 +446,8 @@ static ntap_tensor *copy_in_this_mode(const ntap_tensor *tensor) {
     ntap_value *copy = NULL;
     ntap_tensor *result = NULL;
     assert_ok(ntap_call_op("aten::clone", args, 1, &copy, 1, &test_err));
-    assert_ok(ntap_tensor_to(ntap_value_get_tensor(copy), NULL, NTAP_DTYPE_NONE, &result,
-                             &test_err));
+    assert_ok(
+        ntap_tensor_to(ntap_value_get_tensor(copy), NULL, NTAP_DTYPE_NONE, &result, &test_err));
     ntap_value_free(copy);
     ntap_value_free(argument);
     return result;
@@ -615,9 +613,8 @@ static void b8_the_models_arguments_are_a_tuple(void **state) {
     ntap_tensor *y = make_tensor(NTAP_DTYPE_FLOAT32, VALUES(1, 2), SHAPE(1, 2));
     const ntap_tensor *inputs[] = {x, y};
     ntap_tensor *grads[] = {(ntap_tensor *)POISON, (ntap_tensor *)POISON};
-    assert_fails(NTAP_ERROR_SHAPE,
-                 ntap_neuron_gradient_attribute(gradient, inputs, 2, selector, NULL, grads,
-                                                &test_err));
+    assert_fails(NTAP_ERROR_SHAPE, ntap_neuron_gradient_attribute(gradient, inputs, 2, selector,
+                                                                  NULL, grads, &test_err));
     assert_message("(float32[1, 4], float32[1, 2])");
     ntap_tensor_free(x);
     ntap_tensor_free(y);
@@ -648,8 +645,8 @@ static void attributions_do_not_share_memory(void **state) {
     ntap_tensor *y = make_tensor(NTAP_DTYPE_FLOAT32, VALUES(4, 5, 6), SHAPE(1, 3));
     const ntap_tensor *inputs[] = {x, y};
     ntap_tensor *grads[] = {NULL, NULL};
-    assert_ok(ntap_neuron_gradient_attribute(gradient, inputs, 2, selector, NULL, grads,
-                                             &test_err));
+    assert_ok(
+        ntap_neuron_gradient_attribute(gradient, inputs, 2, selector, NULL, grads, &test_err));
     assert_tensor(grads[0], NTAP_DTYPE_FLOAT32, VALUES(1, 0, 0), SHAPE(1, 3));
     ((float *)ntap_tensor_mutable_data(grads[0]))[1] = 5;
     assert_tensor(grads[1], NTAP_DTYPE_FLOAT32, VALUES(1, 0, 0), SHAPE(1, 3));
@@ -733,8 +730,8 @@ static double neuron_sum(const ntap_module *module, const char *layer, const nta
     ntap_value *captured = NULL;
     ntap_tensor *column = NULL;
     size_t count = 0;
-    assert_ok(ntap_module_capture(module, &layer, 1, NTAP_LAYER_OUTPUT, args, 1, &captured,
-                                  &test_err));
+    assert_ok(
+        ntap_module_capture(module, &layer, 1, NTAP_LAYER_OUTPUT, args, 1, &captured, &test_err));
     const size_t calls = ntap_value_count(captured);
     assert_ok(ntap_tensor_select(ntap_value_get_tensor(ntap_value_item(captured, calls - 1)), 1, 1,
                                  &column, &test_err));
@@ -788,7 +785,8 @@ static void b6_equals_finite_differences(void **state) {
 
 static void a_gradient_outlives_its_module(void **state) {
     (void)state;
-    assert_same_from_threads("mlp.scripted.pt", "fc2", "mlp.x.npy", "1"); /* frees the module first */
+    assert_same_from_threads("mlp.scripted.pt", "fc2", "mlp.x.npy",
+                             "1"); /* frees the module first */
 }
 
 static void a_batch_without_examples_has_an_empty_gradient(void **state) {

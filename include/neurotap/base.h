@@ -53,16 +53,16 @@ extern "C" {
 
 /** What came of a call. The numbers are stable across releases. */
 typedef enum ntap_status {
-    NTAP_OK = 0,                      /**< success */
-    NTAP_ERROR_INVALID_ARGUMENT = 1,  /**< an argument is NULL, out of range or malformed */
-    NTAP_ERROR_NOT_FOUND = 2,         /**< no layer, operator or call of that name or number */
-    NTAP_ERROR_SHAPE = 3,             /**< a tensor's shape does not fit */
-    NTAP_ERROR_DTYPE = 4,             /**< a tensor's element type does not fit */
-    NTAP_ERROR_DEVICE = 5,            /**< a device does not exist, or tensors disagree on it */
-    NTAP_ERROR_FILE = 6,              /**< a file cannot be read or written, or is malformed */
-    NTAP_ERROR_MODEL = 7,             /**< the model, or an operator, raised an error */
-    NTAP_ERROR_AUTOGRAD = 8,          /**< the gradient does not exist or cannot be computed */
-    NTAP_ERROR_OUT_OF_MEMORY = 9,     /**< the host's memory is exhausted */
+    NTAP_OK = 0,                          /**< success */
+    NTAP_ERROR_INVALID_ARGUMENT = 1,      /**< an argument is NULL, out of range or malformed */
+    NTAP_ERROR_NOT_FOUND = 2,             /**< no layer, operator or call of that name or number */
+    NTAP_ERROR_SHAPE = 3,                 /**< a tensor's shape does not fit */
+    NTAP_ERROR_DTYPE = 4,                 /**< a tensor's element type does not fit */
+    NTAP_ERROR_DEVICE = 5,                /**< a device does not exist, or tensors disagree on it */
+    NTAP_ERROR_FILE = 6,                  /**< a file cannot be read or written, or is malformed */
+    NTAP_ERROR_MODEL = 7,                 /**< the model, or an operator, raised an error */
+    NTAP_ERROR_AUTOGRAD = 8,              /**< the gradient does not exist or cannot be computed */
+    NTAP_ERROR_OUT_OF_MEMORY = 9,         /**< the host's memory is exhausted */
     NTAP_ERROR_DEVICE_OUT_OF_MEMORY = 10, /**< a device's memory is exhausted */
     NTAP_ERROR_STOPPED = 11,              /**< a callback of the caller asked to stop */
     NTAP_ERROR_UNSUPPORTED = 12,          /**< valid, but beyond what this library can do */
@@ -83,8 +83,8 @@ NTAP_API const char *ntap_status_name(ntap_status status);
  * leaves it alone. It needs no initialisation and no release.
  */
 typedef struct ntap_error {
-    ntap_status code; /**< the status that the call returned */
-    int truncated;    /**< 1 if the message did not fit, else 0 */
+    ntap_status code;                      /**< the status that the call returned */
+    int truncated;                         /**< 1 if the message did not fit, else 0 */
     char message[NTAP_ERROR_MESSAGE_SIZE]; /**< UTF-8, one sentence: argument, value, expectation */
 } ntap_error;
 

@@ -33,9 +33,7 @@ typedef struct ntap_load_options {
 
 /** All defaults. */
 #define NTAP_LOAD_OPTIONS_INIT                                                                     \
-    {                                                                                              \
-        sizeof(ntap_load_options), {NTAP_DEVICE_CPU, 0}, 0                                         \
-    }
+    { sizeof(ntap_load_options), {NTAP_DEVICE_CPU, 0}, 0 }
 
 /**
  * Loads a TorchScript file (`torch::jit::load`).
@@ -128,12 +126,9 @@ typedef enum ntap_layer_side {
  *
  * The first call for a list of layers prepares a program, which the module keeps for later calls.
  */
-NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_capture(const ntap_module *module,
-                                                         const char *const *layers, size_t n_layers,
-                                                         ntap_layer_side side,
-                                                         const ntap_value *const *args,
-                                                         size_t n_args, ntap_value **captured,
-                                                         ntap_error *err);
+NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_capture(
+    const ntap_module *module, const char *const *layers, size_t n_layers, ntap_layer_side side,
+    const ntap_value *const *args, size_t n_args, ntap_value **captured, ntap_error *err);
 
 /**
  * Moves the parameters and buffers to a device, converts floating-point ones to a dtype, or both

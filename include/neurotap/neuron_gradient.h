@@ -10,13 +10,13 @@
  * ntap_module *module = NULL;
  * ntap_neuron_gradient *gradient = NULL;
  * ntap_selector *selector = NULL;
- * ntap_tensor *grad = NULL;
+ * ntap_tensor *grads[1] = {NULL};
+ * const ntap_tensor *inputs[] = {image};
  * if (ntap_module_load("model.pt", NULL, &module, &err) != NTAP_OK ||
  *     ntap_neuron_gradient_new(module, "layer2.0.conv1", NULL, &gradient, &err) != NTAP_OK ||
  *     ntap_selector_parse("4,1,2", &selector, &err) != NTAP_OK ||
- *     ntap_neuron_gradient_attribute(gradient, &input, 1, selector, NULL, &grad, &err) != NTAP_OK) {
+ *     ntap_neuron_gradient_attribute(gradient, inputs, 1, selector, NULL, grads, &err) != NTAP_OK)
  *     fprintf(stderr, "%s\n", err.message);
- * }
  * @endcode
  *
  * Only what the neuron needs is computed: the model is cut behind the layer, and nothing but the
@@ -78,7 +78,7 @@ typedef enum ntap_unused_inputs {
 
 /** How to attribute. */
 typedef struct ntap_attribute_options {
-    size_t struct_size; /**< sizeof(ntap_attribute_options) */
+    size_t struct_size;                            /**< sizeof(ntap_attribute_options) */
     const ntap_value *const *additional_arguments; /**< passed to the model after the inputs, in
                                                         order; never differentiated, never changed.
                                                         Defaults of the model's signature apply to

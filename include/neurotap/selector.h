@@ -5,12 +5,12 @@
  * A neuron is one element of a layer's value per example; dimension 0 of the value is the batch and
  * is never indexed. The rules are captum's (`neuron_selector` of captum.attr.NeuronGradient):
  *
- * | selector       | layer value [N, C, H, W]                | meaning                             |
+ * | selector       | layer value [N, C, H, W]                | meaning |
  * |----------------|-----------------------------------------|-------------------------------------|
- * | `4`            | of [N, C]: value[:, 4]                  | one neuron                          |
- * | `4, 1, 2`      | value[:, 4, 1, 2]                       | one neuron                          |
- * | `4, 1:3, :`    | value[:, 4, 1:3, :], summed per example | the sum of a group of neurons       |
- * | a callback     | whatever it computes                    | one element, or one for each example|
+ * | `4`            | of [N, C]: value[:, 4]                  | one neuron | | `4, 1, 2`      |
+ * value[:, 4, 1, 2]                       | one neuron                          | | `4, 1:3, :` |
+ * value[:, 4, 1:3, :], summed per example | the sum of a group of neurons       | | a callback |
+ * whatever it computes                    | one element, or one for each example|
  *
  * Without a slice every dimension after the first needs an index (dimensions of size 1 at the end
  * may be left out); with a slice, dimensions at the end may be left out and count whole. Negative
@@ -42,7 +42,8 @@ typedef enum ntap_index_kind {
     NTAP_INDEX_SLICE = 1 /**< a range of indices */
 } ntap_index_kind;
 
-/** One element of a tuple of ints and slices. Make it with ntap_at(), ntap_slice() or ntap_all(). */
+/** One element of a tuple of ints and slices. Make it with ntap_at(), ntap_slice() or ntap_all().
+ */
 typedef struct ntap_index {
     ntap_index_kind kind;
     int64_t start; /**< the index, or the slice's start; negative counts from the end */
@@ -67,9 +68,7 @@ static inline ntap_index ntap_slice(int64_t start, int64_t stop, int64_t step) {
 }
 
 /** A whole dimension: Python's `:`. */
-static inline ntap_index ntap_all(void) {
-    return ntap_slice(NTAP_OMITTED, NTAP_OMITTED, 1);
-}
+static inline ntap_index ntap_all(void) { return ntap_slice(NTAP_OMITTED, NTAP_OMITTED, 1); }
 
 /** Selects neuron @p index of a layer of shape [N, C]. */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_selector_new_index(int64_t index,

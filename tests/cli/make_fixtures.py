@@ -1,0 +1,101 @@
+"""Makes the files beside it: images whose pixels test_cli.sh knows by heart, and two tiny models.
+
+Debian 12: apt install python3-torch python3-numpy python3-pil; /usr/bin/python3 make_fixtures.py
+"""
+
+from pathlib import Path
+from typing import Dict, Optional
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+HERE = Path(__file__).parent
+
+
+class Square(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * x
+
+
+class Squares(nn.Module):
+    """The gradient of all of `square` shows what the inputs were: it is twice their values."""
+
+    def __init__(self):
+        super().__init__()
+        self.square = Square()
+
+    def forward(self, x, y: Optional[Tensor] = None):
+        x = x.flatten(1)
+        if y is not None:
+            x = torch.cat([x, y.flatten(1)], 1)
+        return self.square(x)
+
+
+class Scale(nn.Module):
+    def forward(self, x: Tensor, factor: float) -> Tensor:
+        return x * factor
+
+
+class Dictionaries(nn.Module):
+    """Arguments that are dictionaries."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = Scale()
+
+    def forward(self, x, numbers: Dict[str, float], tensors: Dict[int, Tensor]):
+        return self.scale(x * tensors[-7], numbers["é\t"])
+
+
+def save_model(model, name):
+    torch.jit.script(model.eval()).save(str(HERE / name))
+
+
+def ramp(height, width, channels):
+    """Every pixel and channel has another value."""
+    size = height * width * channels
+    return np.linspace(0, 255, size).round().astype(np.uint8).reshape(height, width, channels)
+
+
+def save_png_images():
+    Image.fromarray(ramp(2, 3, 3)).save(HERE / "rgb.png", optimize=True)
+    Image.fromarray(ramp(5, 7, 3)).save(HERE / "wide.png", optimize=True)
+    wide_gray = np.array([[0, 257, 32896, 65535]], dtype=np.uint16)
+    Image.fromarray(wide_gray).save(HERE / "gray16.png", optimize=True)
+    palette = Image.new("P", (3, 1))
+    palette.putpalette([255, 0, 51, 10, 20, 30, 0, 102, 204])
+    palette.putdata([2, 0, 1])
+    palette.save(HERE / "palette_alpha.png", optimize=True, transparency=bytes([128, 0, 255]))
+
+
+def save_jpeg_images():
+    """Of blocks of one colour, which survive the compression."""
+    colours = np.array([[200, 40, 40], [40, 40, 200]], dtype=np.uint8)
+    rgb = Image.fromarray(colours.repeat(8, 0).repeat(8, 0).reshape(2, 8, 8, 3).reshape(16, 8, 3))
+    rgb.save(HERE / "rgb.jpg", quality=98, subsampling=0, optimize=True)
+    gray = np.array([[64], [192]], dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    Image.fromarray(gray).save(HERE / "gray.jpg", quality=98, optimize=True)
+    Image.fromarray(gray).convert("CMYK").save(HERE / "cmyk.jpg", quality=50, optimize=True)
+
+
+def save_resized(name, height, width):
+    """Twice the values that Pillow's antialiased bilinear filter gives, in floating point."""
+    pixels = np.asarray(Image.open(HERE / "wide.png")).astype(np.float32) / 255
+    planes = [
+        np.asarray(Image.fromarray(pixels[:, :, c]).resize((width, height), Image.BILINEAR))
+        for c in range(3)
+    ]
+    np.save(HERE / name, 2 * np.stack(planes)[None])
+
+
+if __name__ == "__main__":
+    save_model(Squares(), "squares.pt")
+    save_model(Dictionaries(), "dictionaries.pt")
+    np.save(HERE / "x.npy", np.array([[1, 2, 3], [4, 5, 6]], dtype=np.float32))
+    np.save(HERE / "weights.npy", np.array([1, 4, 16], dtype=np.float32))
+    save_png_images()
+    save_jpeg_images()
+    save_resized("wide_3x4.npy", 3, 4)
+    save_resized("wide_8x6.npy", 8, 6)
