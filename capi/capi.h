@@ -37,6 +37,9 @@ void capi_program_free(capi_program *program);
 /** In how many places of the program the layer's value is recorded; 0 if nothing calls it. */
 size_t capi_program_site_count(const capi_program *program, size_t layer);
 
+/** An operator in the program that has no gradient, lent by the program; NULL if there is none. */
+const char *capi_program_operator_without_gradient(const capi_program *program);
+
 /** One execution of a program: the recorded values and, if differentiable, the autograd graph from
  *  the inputs to them. */
 typedef struct capi_run capi_run;

@@ -184,6 +184,22 @@ at::ScalarType named_dtype(const ntap_value &value, const std::string &what) {
          described(value));
 }
 
+// libtorch indexes its tables with these numbers without looking.
+void check_enumerator(const ntap_value &value, const c10::TypePtr &type, const std::string &what) {
+    int64_t count = INT64_MAX;
+    if (type->kind() == TypeKind::ScalarTypeType)
+        count = static_cast<int64_t>(at::ScalarType::NumOptions);
+    else if (type->kind() == TypeKind::LayoutType)
+        count = static_cast<int64_t>(at::Layout::NumOptions);
+    else if (type->kind() == TypeKind::MemoryFormatType)
+        count = static_cast<int64_t>(at::MemoryFormat::NumOptions);
+    else
+        return;
+    if (value.kind == NTAP_VALUE_INT && (value.leaf.toInt() < 0 || value.leaf.toInt() >= count))
+        fail(NTAP_ERROR_INVALID_ARGUMENT, what, ": ", value.leaf.toInt(), " is no ", type->str(),
+             "; expected 0 to ", count - 1);
+}
+
 // Shorthands that only parameters allow: a dtype's name, and one number for a fixed-size list.
 c10::IValue expanded(const ntap_value &value, const c10::Argument &parameter,
                      const std::string &what, TensorView tensor_view) {
@@ -192,6 +208,7 @@ c10::IValue expanded(const ntap_value &value, const c10::Argument &parameter,
         real = optional->getElementType();
     if (real->kind() == TypeKind::ScalarTypeType && value.kind == NTAP_VALUE_STRING)
         return static_cast<int64_t>(named_dtype(value, what));
+    check_enumerator(value, real, what);
     const bool number = value.kind == NTAP_VALUE_INT || value.kind == NTAP_VALUE_DOUBLE;
     if (number && parameter.N() && parameter.type()->kind() == TypeKind::ListType) {
         ntap_value list;

@@ -37,6 +37,9 @@ ntap_dtype from_torch(at::ScalarType dtype);    // NONE for types without a numb
 at::Device to_torch(const ntap_device &device); // throws if this machine has no such device
 ntap_device from_torch(const at::Device &device);
 
+// tensor.cpp: all elements on the CPU, in C order, without a graph; may share memory.
+at::Tensor host_elements(const at::Tensor &tensor);
+
 // value.cpp
 ntap_value from_ivalue(const c10::IValue &value);
 std::string describe(const ntap_value &value);

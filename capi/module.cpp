@@ -170,3 +170,8 @@ void capi_program_free(capi_program *program) { delete program; }
 size_t capi_program_site_count(const capi_program *program, size_t layer) {
     return program->program->site_counts[layer];
 }
+
+const char *capi_program_operator_without_gradient(const capi_program *program) {
+    const std::string &name = program->program->no_gradient;
+    return name.empty() ? nullptr : name.c_str();
+}

@@ -171,6 +171,23 @@ bool draws_random(const Node *node) {
     return true;
 }
 
+// Quantised and MKL-DNN operators give results without a gradient; some libtorch versions do not
+// even say so.
+bool lacks_gradient(const std::string &name) {
+    return name.compare(0, 11, "quantized::") == 0 || name.find("::quantize_per") != name.npos ||
+           name.find("mkldnn") != name.npos || name.find("MKLDNN") != name.npos;
+}
+
+std::string find_operator_without_gradient(Graph &graph) {
+    std::string found;
+    visit(graph.block(), [&](const Node *node) {
+        const std::string name = node->kind().toQualString();
+        if (found.empty() && lacks_gradient(name))
+            found = name;
+    });
+    return found;
+}
+
 struct Effects {
     std::vector<bool> writes_argument;
     bool writes_module = false;
@@ -238,6 +255,7 @@ std::shared_ptr<const Program> compile_taps(Plan plan, size_t n_layers) {
     const auto program = finish(graph, plan.model, aliases);
     program->site_counts.assign(n_layers, 0);
     count_sites(*graph, program->site_counts);
+    program->no_gradient = find_operator_without_gradient(*graph);
     return program;
 }
 

@@ -5,6 +5,7 @@
 #include "planner.hpp"
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace neurotap {
@@ -17,6 +18,7 @@ struct Program {
     std::vector<bool> writes_argument; // whether a run may write into the n-th argument
     bool writes_module = false;        // whether a run may change the model
     bool draws_random = false;         // whether a run may draw random numbers
+    std::string no_gradient;           // an operator in it that has no gradient, if any
 
     Program(const std::shared_ptr<torch::jit::Graph> &graph, ObjectPtr model,
             const c10::FunctionSchema &forward)

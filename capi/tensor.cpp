@@ -65,6 +65,16 @@ class Release {
     bool armed_ = false;
 };
 
+} // namespace
+
+at::Tensor neurotap::host_elements(const at::Tensor &tensor) {
+    const at::NoGradGuard no_grad;
+    const at::Tensor dense = tensor.layout() == at::kStrided ? tensor : tensor.to_dense();
+    return dense.detach().to(at::kCPU).resolve_conj().resolve_neg().contiguous();
+}
+
+namespace {
+
 bool has_host_data(const at::Tensor &tensor) {
     return tensor.defined() && tensor.layout() == at::kStrided && tensor.device().is_cpu() &&
            tensor.numel() > 0 && !tensor.is_conj() && !tensor.is_neg();
@@ -188,10 +198,7 @@ ntap_status ntap_tensor_copy_to_host(const ntap_tensor *tensor, void *buffer, si
         if (needed == 0)
             return;
         require_not_null(buffer, "buffer");
-        const at::NoGradGuard no_grad;
-        const at::Tensor dense = source.layout() == at::kStrided ? source : source.to_dense();
-        const at::Tensor host = dense.to(at::kCPU).resolve_conj().resolve_neg().contiguous();
-        std::memcpy(buffer, host.data_ptr(), needed);
+        std::memcpy(buffer, host_elements(source).data_ptr(), needed);
     });
 }
 

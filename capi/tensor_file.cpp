@@ -18,17 +18,29 @@ std::vector<char> read_all(const ByteSource &source) {
 }
 
 // torch.save (Python) pickles the tensor; torch::save (C++) wraps it in a program's archive.
-at::Tensor parse_tensor(const std::vector<char> &bytes, ArchiveKind kind, const std::string &path) {
+at::Tensor unpickle(const std::vector<char> &bytes, ArchiveKind kind) {
+    at::Tensor tensor;
     if (kind == ArchiveKind::kProgram) {
-        at::Tensor tensor;
         std::istringstream stream(std::string(bytes.begin(), bytes.end()));
         torch::load(tensor, stream, at::Device(at::kCPU));
         return tensor;
     }
     const c10::IValue value = torch::jit::pickle_load(bytes);
-    if (!value.isTensor())
-        fail(NTAP_ERROR_FILE, "'", path, "' holds a ", value.tagKind(), "; expected one tensor");
-    return value.toTensor();
+    return value.isTensor() ? value.toTensor() : tensor;
+}
+
+// libtorch's reader knows plain tensors; what it says of anything else does not help.
+at::Tensor parse_tensor(const std::vector<char> &bytes, ArchiveKind kind, const std::string &path) {
+    at::Tensor tensor;
+    try {
+        tensor = unpickle(bytes, kind);
+    } catch (const c10::Error &) {
+        tensor = at::Tensor();
+    }
+    if (!tensor.defined())
+        fail(NTAP_ERROR_FILE, "'", path, "' does not hold a plain tensor; expected one tensor, as ",
+             "torch.save(tensor.detach(), path) writes it");
+    return tensor;
 }
 
 void write_all(const std::string &path, const std::vector<char> &bytes) {
@@ -59,9 +71,7 @@ ntap_status ntap_tensor_write_pt(const ntap_tensor *tensor, const char *path, nt
     return guarded(err, NTAP_ERROR_FILE, [&] {
         const at::Tensor &source = unwrap(tensor, "tensor");
         require_not_null(path, "path");
-        const at::NoGradGuard no_grad;
         // A view is stored with all of its storage: only a copy holds nothing but its elements.
-        const at::Tensor host = source.detach().to(at::kCPU).clone(at::MemoryFormat::Contiguous);
-        write_all(path, torch::jit::pickle_save(host));
+        write_all(path, torch::jit::pickle_save(host_elements(source).clone()));
     });
 }

@@ -1,5 +1,8 @@
+#define _XOPEN_SOURCE 700 /* realpath */
+
 #include "attribute_options.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,9 +73,10 @@ static int apply_call(const char *text, struct attribute_options *options) {
 
 static int apply_device(const char *text, struct attribute_options *options) {
     ntap_error err;
-    if (strchr(text, ',') != NULL) {
-        return report_usage("one --device for now, not '%s'", text);
+    if (strchr(text, ',') != NULL || options->device_given) {
+        return report_usage("one --device for now, not '%s' too", text);
     }
+    options->device_given = true;
     if (ntap_device_parse(text, &options->device, &err) != NTAP_OK) {
         return report_usage("--device: %s", err.message);
     }
@@ -139,12 +143,37 @@ bool attribute_options_use_stdout(const struct attribute_options *options) {
     return false;
 }
 
+/** The folder of a path as the system knows it; false if there is none. */
+static bool canonical_folder(const char *path, char *folder) {
+    char text[PATH_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    if (length >= sizeof text) {
+        return false;
+    }
+    if (length > 0) {
+        memcpy(text, path, length);
+        text[length] = '\0';
+    }
+    return realpath(text, folder) != NULL;
+}
+
+/** Whether two paths name one file, which may not exist yet. */
+static bool is_same_file(const char *a, const char *b) {
+    char folder_a[PATH_MAX], folder_b[PATH_MAX];
+    const char *name_a = strrchr(a, '/') != NULL ? strrchr(a, '/') + 1 : a;
+    const char *name_b = strrchr(b, '/') != NULL ? strrchr(b, '/') + 1 : b;
+    return strcmp(a, b) == 0 ||
+           (strcmp(name_a, name_b) == 0 && canonical_folder(a, folder_a) &&
+            canonical_folder(b, folder_b) && strcmp(folder_a, folder_b) == 0);
+}
+
 static int check_distinct(const struct attribute_options *options) {
     const char *file, *other;
     for (size_t i = 0; (file = result_file(options, i)) != NULL; ++i) {
         for (size_t j = 0; j < i; ++j) {
             other = result_file(options, j);
-            if (strcmp(file, other) == 0) {
+            if (is_same_file(file, other)) {
                 return report_usage("'%s' is to be written twice", file);
             }
         }

@@ -13,6 +13,7 @@ struct attribute_options {
     int64_t call; /**< 0: the last */
     ntap_unused_inputs unused;
     ntap_device device;
+    bool device_given;
     int64_t threads; /**< 0: as libtorch likes */
     struct text_list outputs;
     const char *heatmap; /**< NULL: none */

@@ -143,6 +143,10 @@ ntap_status model_load(const char *path, ntap_device device, ntap_module **modul
     ntap_status status = bytes_read(path, &bytes, err);
     if (status == NTAP_OK) {
         status = ntap_module_load_memory(bytes.data, bytes.size, &options, module, err);
+        if (status != NTAP_OK) {
+            ntap_error unnamed = *err;
+            (void)ntap_error_set(err, status, "standard input: %s", unnamed.message);
+        }
     }
     free(bytes.data);
     return status;

@@ -20,12 +20,24 @@ static ntap_status require_site(const capi_program *program, const char *layer, 
                           "layer '%s' exists, but nothing in the model's forward calls it", layer);
 }
 
+static ntap_status require_gradient(const capi_program *program, const char *layer,
+                                    ntap_error *err) {
+    const char *name = capi_program_operator_without_gradient(program);
+    if (name == NULL)
+        return NTAP_OK;
+    return ntap_error_set(err, NTAP_ERROR_UNSUPPORTED,
+                          "layer '%s' cannot be differentiated: the model computes it with the "
+                          "operator '%s', which has no gradient",
+                          layer, name);
+}
+
 static ntap_status make(const ntap_module *module, const char *layer, ntap_layer_side side,
                         ntap_neuron_gradient *gradient, ntap_error *err) {
     NTAPI_TRY(ntapi_require_layers(module, &layer, 1, err));
     NTAPI_TRY(capi_program_new(module, &layer, 1, side, &gradient->program, err));
     memcpy(gradient->layer, layer, strlen(layer) + 1);
-    return require_site(gradient->program, layer, err);
+    NTAPI_TRY(require_site(gradient->program, layer, err));
+    return require_gradient(gradient->program, layer, err);
 }
 
 ntap_status ntap_neuron_gradient_new(const ntap_module *module, const char *layer,

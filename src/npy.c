@@ -76,23 +76,25 @@ static ntap_status read_header_length(const npy_reader *reader, size_t *length) 
     return NTAP_OK;
 }
 
+static const char *skip_spaces(const char *text) {
+    while (isspace((unsigned char)*text))
+        ++text;
+    return text;
+}
+
 /* What follows "'key':" in the header, which is a Python dictionary literal. */
 static const char *find_value(const char *header, const char *key) {
     const char *found = strstr(header, key);
     if (found == NULL)
         return "";
-    found += strlen(key);
-    while (isspace((unsigned char)*found))
-        ++found;
-    if (*found++ != ':')
-        return "";
-    while (isspace((unsigned char)*found))
-        ++found;
-    return found;
+    found = skip_spaces(found + strlen(key));
+    return *found == ':' ? skip_spaces(found + 1) : "";
 }
 
 static ntap_status parse_type(const npy_reader *reader, const char *value, npy_header *header) {
     const char quote = *value;
+    if (quote == '\0')
+        return malformed(reader, "its header has no 'descr'");
     const char *end = quote == '\'' || quote == '"' ? strchr(value + 1, quote) : NULL;
     if (end == NULL)
         return ntap_error_set(reader->err, NTAP_ERROR_DTYPE,
@@ -114,21 +116,21 @@ static ntap_status parse_type(const npy_reader *reader, const char *value, npy_h
                           (int)(end - value) - 1, value + 1);
 }
 
+/* Sizes with one comma between them; one more may follow, as in "(3,)". */
 static ntap_status parse_shape(const npy_reader *reader, const char *value, npy_header *header) {
     if (*value++ != '(')
         return malformed(reader, "its shape is no tuple");
-    while (isspace((unsigned char)*value))
-        ++value;
+    value = skip_spaces(value);
     for (header->ndim = 0; *value != ')'; ++header->ndim) {
         char *end = NULL;
         errno = 0;
         const long long size = strtoll(value, &end, 10);
-        if (end == value || errno == ERANGE || size < 0 || header->ndim == MOST_DIMENSIONS)
+        const char *next = skip_spaces(end);
+        if (end == value || errno == ERANGE || size < 0 || header->ndim == MOST_DIMENSIONS ||
+            (*next != ',' && *next != ')'))
             return malformed(reader, "its shape is no tuple of sizes");
         header->sizes[header->ndim] = size;
-        value = end;
-        while (isspace((unsigned char)*value) || *value == ',')
-            ++value;
+        value = *next == ',' ? skip_spaces(next + 1) : next;
     }
     return NTAP_OK;
 }
@@ -179,6 +181,12 @@ static void swap_words(unsigned char *bytes, size_t size, size_t word) {
             bytes[start + word - 1 - i] = kept;
         }
     }
+}
+
+/* A C++ bool that is neither 0 nor 1 is undefined behaviour in whoever reads it. */
+static void normalize_bools(unsigned char *bytes, size_t size) {
+    for (size_t i = 0; i < size; ++i)
+        bytes[i] = bytes[i] != 0;
 }
 
 /* Memory grows with what the file really holds, not with what its header claims. */
@@ -245,6 +253,8 @@ static ntap_status read_tensor(const npy_reader *reader, ntap_tensor **tensor) {
     NTAPI_TRY(read_data(reader, size, &data));
     if (header.swap_bytes)
         swap_words(data, size, header.type->word);
+    if (header.type->dtype == NTAP_DTYPE_BOOL)
+        normalize_bools(data, size);
     ntap_tensor *made = NULL;
     ntap_status status = wrap_data(&header, data, &made, reader->err);
     if (status != NTAP_OK) {

@@ -24,17 +24,8 @@ numbers() { # od's type
     od -An -v -t"$1" -j$((10 + size)) "$2" | tr -s ' ' '\n' | grep .
 }
 
-# shellcheck disable=SC2016 # awk's $1
-half='{
-    exponent = int($1 / 1024) % 32
-    fraction = $1 % 1024
-    number = exponent > 0 ? (1 + fraction / 1024) * 2 ^ (exponent - 15) : fraction * 2 ^ -24
-    if (exponent == 31) number = fraction > 0 ? "nan" : "inf"
-    print ($1 >= 32768 ? "-" : "") number
-}'
 case $type in
 "<f4" | "<c8") numbers f4 "$1" ;;
 "<f8" | "<c16") numbers f8 "$1" ;;
-"<f2") numbers u2 "$1" | awk "$half" ;;
 *) echo "numbers of another type" ;;
 esac
