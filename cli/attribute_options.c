@@ -163,9 +163,8 @@ static bool is_same_file(const char *a, const char *b) {
     char folder_a[PATH_MAX], folder_b[PATH_MAX];
     const char *name_a = strrchr(a, '/') != NULL ? strrchr(a, '/') + 1 : a;
     const char *name_b = strrchr(b, '/') != NULL ? strrchr(b, '/') + 1 : b;
-    return strcmp(a, b) == 0 ||
-           (strcmp(name_a, name_b) == 0 && canonical_folder(a, folder_a) &&
-            canonical_folder(b, folder_b) && strcmp(folder_a, folder_b) == 0);
+    return strcmp(a, b) == 0 || (strcmp(name_a, name_b) == 0 && canonical_folder(a, folder_a) &&
+                                 canonical_folder(b, folder_b) && strcmp(folder_a, folder_b) == 0);
 }
 
 static int check_distinct(const struct attribute_options *options) {

@@ -1,11 +1,12 @@
 #!/bin/bash
-# The command line program, run as a user runs it: what it prints, writes, refuses and leaves behind.
-# B numbers are the design's (shared/design.md, section 4). The numbers that attributions have to
-# have are those of fixtures/cases.json, or follow from models and images in cli/ by hand.
+# The command line program, run as a user runs it: what it prints, writes, refuses and leaves
+# behind. B numbers are the design's (shared/design.md, section 4). The numbers that attributions
+# have to have are those of fixtures/cases.json, or follow from models and images in cli/ by hand.
 #
 #   test_cli.sh NEUROTAP FIXTURES EXAMPLES [SECTION...]
 #
-# Prints `ok NAME` or `not ok NAME` for every check. Exit status 1 if one failed.
+# Prints `ok NAME` or `not ok NAME` for every check. Exit status 1 if one failed. A start of the
+# program takes half a second, most of it libtorch's; that is why checks share runs.
 set -u
 
 neurotap=$(realpath "$1")
@@ -19,7 +20,7 @@ trap 'rm -rf "$folder"' EXIT
 trap 'jobs -p | xargs -r kill; exit 130' INT TERM HUP
 
 export LC_ALL=C.UTF-8
-# Every start of libtorch allocates a lot: with short stacks AddressSanitizer takes less of its time.
+# Every start of libtorch allocates a lot; with short stacks AddressSanitizer takes less time.
 asan_options=${ASAN_OPTIONS:-}
 export ASAN_OPTIONS="malloc_context_size=2:$asan_options"
 drawing_leaks="suppressions=$data/lsan.supp:print_suppressions=0${LSAN_OPTIONS:+:$LSAN_OPTIONS}"
@@ -436,7 +437,8 @@ section_layer() {
 
 section_model() {
     local two=(--neuron 1 --input f/twoinputs.x.npy --input f/twoinputs.y.npy)
-    gradient "B6 B14 the sum over examples, in float64" f/cnn_f64.conv2.output.5_1_0.batch5.grad.npy \
+    gradient "B6 B14 the sum over examples, in float64" \
+        f/cnn_f64.conv2.output.5_1_0.batch5.grad.npy \
         f/cnn_f64.traced.pt --layer conv2 --neuron 5,1,0 --input f/cnn_f64.x5.npy
     gradient "B14 complex numbers" f/complex.parts.output.2.grad.npy \
         f/complex.scripted.pt --layer parts --neuron 2 --input f/complex.z.npy
@@ -444,7 +446,8 @@ section_model() {
         "complex64\[3, 4\]  sum 0.8726*-1.2276*i -> got0.npy"
     fails "B14 an input of integers is refused" 1 "NTAP_ERROR_DTYPE *int64*additional argument" \
         attribute "$mlp" --layer fc1 --neuron 1 --input f/mlp.i.npy --json
-    fails "what the model raises before the layer is passed on" 1 "NTAP_ERROR_MODEL *negative input" \
+    fails "what the model raises before the layer is passed on" 1 \
+        "NTAP_ERROR_MODEL *negative input" \
         attribute f/raises.scripted.pt --layer fc2 --neuron 1 --input f/raises.neg.npy --json
     fails "B23 an input without influence is refused, and which one" 1 "inputs\[1\]" \
         attribute f/twoinputs.scripted.pt --layer a "${two[@]}" --output a.npy --output b.npy
@@ -452,7 +455,8 @@ section_model() {
         "f/twoinputs.a.output.1.zero.grad0.npy f/twoinputs.a.output.1.zero.grad1.npy" \
         f/twoinputs.scripted.pt --layer a "${two[@]}" --unused zero
     fails "--device: a GPU that is not there is refused, and named" 1 "cuda:99" \
-        attribute "$mlp" --layer fc1 --neuron 1 --input f/mlp.x.npy --device cuda:99 --output got.npy
+        attribute "$mlp" --layer fc1 --neuron 1 --input f/mlp.x.npy --device cuda:99 \
+        --output got.npy
 }
 
 # The bytes behind the header of a .npy file, in hexadecimal.
@@ -478,9 +482,10 @@ section_files() {
     works "--input and --arg read .pt files" attribute d/dictionaries.pt --layer scale --neuron : \
         --input got.pt --arg '{"é\t":2}' --arg '{-7:@got.pt}' --output twice.npy
     report ".pt files have the numbers that were written" "$(
-        bash "$data/npy_print.sh" got0.npy | awk 'NR == 1 { print } NR > 1 { printf "%.9g\n", 2 * $0 }' |
-            LC_ALL=C awk -v tolerance=1e-6 -f "$data/compare.awk" \
-                - <(bash "$data/npy_print.sh" twice.npy)
+        bash "$data/npy_print.sh" got0.npy |
+            LC_ALL=C awk 'NR == 1 { print } NR > 1 { printf "%.9g\n", 2 * $0 }' >expected.txt
+        LC_ALL=C awk -v tolerance=1e-6 -f "$data/compare.awk" \
+            expected.txt <(bash "$data/npy_print.sh" twice.npy)
     )"
 
     run attribute d/squares.pt --layer square --neuron : --input - --output - < <(cat d/x.npy)
@@ -538,7 +543,8 @@ section_images() {
     tolerance=1e-4 gradient "--size H,W resizes exactly, smaller and larger" \
         d/wide_8x6.npy d/squares.pt --layer square --neuron : --input d/wide.png --size 8,6
 
-    fails "--size without an image is refused" 1 "--size" layers d/squares.pt --input d/x.npy --size 3
+    fails "--size without an image is refused" 1 "--size" \
+        layers d/squares.pt --input d/x.npy --size 3
     fails "--mean of another number of channels is refused" 1 "'d/rgb.png'*--mean*2*3 channels" \
         layers d/squares.pt --input d/rgb.png --mean .5,.5
 }
@@ -579,7 +585,8 @@ section_heatmap() {
     report "--heatmap - succeeds" "$([ "$status" = 0 ] || echo "exit status $status")"
     cp "$box/out" other.png
     plausible "--heatmap - writes the PNG to standard output" other.png
-    report "heat maps of two neurons differ" "$(cmp map.png other.png 2>&1 | grep -q differ || echo "they do not")"
+    report "heat maps of two neurons differ" \
+        "$(cmp map.png other.png 2>&1 | grep -q differ || echo "they do not")"
 
     works "--heatmap draws numbers that are no image" attribute f/cnn.scripted.pt --layer conv1 \
         --neuron 2,5,7 --input f/cnn.x.npy --heatmap numbers.png
@@ -665,7 +672,7 @@ interrupted() {
     status=$?
     if [ -z "$problem" ] && [ "$status" != $((128 + $(kill -l "$signal"))) ]; then
         problem="exit status $status, expected that of SIG$signal"
-    elif [ -z "$problem" ] && files | grep -e '^\.neurotap' -e '^first'; then
+    elif [ -z "$problem" ] && files | grep -q -e '^\.neurotap' -e '^first'; then
         problem="files were left: $(files | tr '\n' ' ')"
     fi
     report "$name" "$problem"
@@ -695,6 +702,7 @@ run_section() {
     ln -s "$fixtures" f
     ln -s "$data" d
     ln -s "$examples" e
+    declare -F "section_$1" >/dev/null || exit
     "section_$1" </dev/null
     command="section $1"
     report "$1: no temporary file is left" "$(files | grep '^\.neurotap')"
@@ -714,6 +722,8 @@ wait
 
 for section in "$@"; do
     cat "$folder/$section.log"
+    grep -q "ok $section: no temporary file is left" "$folder/$section.log" ||
+        echo "not ok $section: it stopped before its end"
 done >"$folder/all.log"
 cat "$folder/all.log"
 passed=$(grep -c '^ok ' "$folder/all.log")

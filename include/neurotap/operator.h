@@ -39,7 +39,8 @@ extern "C" {
  * Safe from several threads at once.
  *
  * libtorch checks most arguments, but not all: a few operators trust their callers and read out of
- * bounds when, for example, an index tensor is wrong. Pass what the operator's documentation allows.
+ * bounds when, for example, an index tensor is wrong. Pass what the operator's documentation
+ * allows.
  *
  * Operators run under the caller's grad mode. Some have effects beyond their results, such as
  * drawing random numbers; that is then the caller's doing.

@@ -1,6 +1,6 @@
 # Compares two arrays that npy_print.sh printed: -v tolerance=T EXPECTED ACTUAL. The tolerance is
-# relative to the largest expected number, so an array of zeros only equals zeros. Prints what differs
-# first, and is silent if nothing does.
+# relative to the largest expected number, so an array of zeros only equals zeros. Prints what
+# differs first, and is silent if nothing does.
 
 FNR == 1 { ++file }
 file == 1 { expected[FNR] = $0; n_expected = FNR }
