@@ -16,7 +16,7 @@ test: ## build everything and run all tests
 	@sh cmake/setup.sh
 	@cmake --preset release -DNEUROTAP_BUILD_TESTS=ON >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
-	@ctest --preset release
+	@ctest --preset release -j $(JOBS)
 
 clean:
 	@rm -rf build

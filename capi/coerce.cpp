@@ -223,6 +223,14 @@ std::string describe_parameter(const c10::FunctionSchema &schema, const c10::Arg
     return schema.name() + ": argument '" + parameter.name() + "'";
 }
 
+std::string parameter_names(const c10::FunctionSchema &schema) {
+    std::string names;
+    for (const c10::Argument &parameter : schema.arguments())
+        if (parameter.type()->kind() != TypeKind::ClassType) // the model itself
+            names += (names.empty() ? "" : ", ") + parameter.name();
+    return names;
+}
+
 } // namespace
 
 at::Tensor same_tensor(const at::Tensor &tensor) { return tensor; }
@@ -231,7 +239,8 @@ void coerce_argument(const c10::FunctionSchema &schema, size_t index, const ntap
                      TensorView tensor_view, std::vector<c10::IValue> &stack) {
     const auto &parameters = schema.arguments();
     if (index >= parameters.size())
-        fail(NTAP_ERROR_INVALID_ARGUMENT, "too many arguments: ", schema);
+        fail(NTAP_ERROR_INVALID_ARGUMENT, "too many arguments: ", schema.name(), " takes (",
+             parameter_names(schema), ")");
     const c10::Argument &parameter = parameters[index];
     stack.push_back(expanded(value, parameter, describe_parameter(schema, parameter), tensor_view));
 }

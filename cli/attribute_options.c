@@ -11,7 +11,7 @@
 #include "help.h"
 #include "output_files.h"
 
-#define MAX_THREADS 4096
+#define MAX_THREADS 256 /* more only slow each other down */
 
 static const struct option option_table[] = {
     RUN_OPTION_ROWS,
