@@ -196,7 +196,7 @@ class Archive {
 std::string root_folder(const Archive &archive, const std::string &name) {
     const std::string &first = archive.records().begin()->first;
     const size_t slash = first.find('/');
-    const std::string root = first.substr(0, slash == std::string::npos ? 0 : slash + 1);
+    std::string root = first.substr(0, slash == std::string::npos ? 0 : slash + 1);
     for (const auto &record : archive.records())
         if (root.empty() || record.first.compare(0, root.size(), root) != 0)
             bad_file(name, "is not a PyTorch file: its records do not share a folder");

@@ -12,7 +12,8 @@ packages="cmake g++ make pkg-config libzip-dev libpng-dev libturbojpeg0-dev libc
 has_libtorch() {
     [ -n "${CMAKE_PREFIX_PATH:-}" ] || [ -n "${Torch_DIR:-}" ] ||
         [ -e "/usr/lib/$(uname -m)-linux-gnu/libtorch.so" ] ||
-        python3 -c 'import torch' >/dev/null 2>&1
+        python3 -c 'import os, sys, torch
+sys.exit(not os.path.isdir(os.path.join(torch.utils.cmake_prefix_path, "Torch")))' >/dev/null 2>&1
 }
 
 missing() {
