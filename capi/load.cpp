@@ -46,7 +46,7 @@ void load(const std::shared_ptr<ByteSource> &source, const std::string &name, nt
     torch::jit::Module loaded = parse(source, to_torch(device));
     loaded.train(training);
     auto handle = std::make_unique<ntap_module>();
-    handle->state = std::make_shared<ModuleState>(std::move(loaded));
+    handle->state = std::make_shared<ModuleState>(loaded);
     *module = handle.release();
 }
 

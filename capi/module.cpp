@@ -55,7 +55,7 @@ std::string describe_signature(const c10::FunctionSchema &schema) {
 
 } // namespace
 
-ModuleState::ModuleState(torch::jit::Module module) : module_(std::move(module)) {
+ModuleState::ModuleState(const torch::jit::Module &module) : module_(module) {
     if (!module_.find_method("forward"))
         fail(NTAP_ERROR_UNSUPPORTED, "the model has no method 'forward'");
     list_layers(module_._ivalue(), "", layers_);

@@ -25,7 +25,7 @@ struct Layer {
 // Shared by a module's handle and everything made from it.
 class ModuleState {
   public:
-    explicit ModuleState(torch::jit::Module module);
+    explicit ModuleState(const torch::jit::Module &module);
 
     const torch::jit::Module &module() const { return module_; }
     const std::vector<Layer> &layers() const { return layers_; }

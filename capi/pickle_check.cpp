@@ -79,7 +79,7 @@ class PickleChecker {
         const size_t end = bytes_.find('\n', position_);
         if (end == std::string::npos)
             bad("it ends too early");
-        const std::string text = bytes_.substr(position_, end - position_);
+        std::string text = bytes_.substr(position_, end - position_);
         position_ = end + 1;
         return text;
     }

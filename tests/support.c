@@ -228,7 +228,7 @@ enum { MOST_ITEMS = 16 };
 static ntap_value *sequence_from(make_sequence make, size_t count, va_list arguments) {
     ntap_value *items[MOST_ITEMS] = {NULL};
     ntap_value *value = NULL;
-    assert_in_range(count, 0, MOST_ITEMS);
+    assert_true(count <= MOST_ITEMS);
     for (size_t i = 0; i < count; ++i)
         items[i] = va_arg(arguments, ntap_value *);
     assert_ok(make((const ntap_value *const *)items, count, &value, &test_err));
@@ -296,7 +296,7 @@ const char *temp_path(const char *name) {
     for (size_t i = 0; i < temp_count; ++i)
         if (strcmp(temp_names[i], name) == 0)
             return join(temp_folder, name);
-    assert_in_range(temp_count, 0, MOST_TEMP_FILES - 1);
+    assert_true(temp_count < MOST_TEMP_FILES);
     temp_names[temp_count] = strdup(name);
     assert_non_null(temp_names[temp_count]);
     ++temp_count;

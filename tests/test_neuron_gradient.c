@@ -112,8 +112,8 @@ static ntap_status give_nothing(const ntap_value *value, void *context, ntap_ten
     return NTAP_OK;
 }
 
-static ntap_status stop(const ntap_value *value, void *context, ntap_tensor **neuron,
-                        ntap_error *err) {
+static ntap_status ask_to_stop(const ntap_value *value, void *context, ntap_tensor **neuron,
+                               ntap_error *err) {
     (void)value, (void)context, (void)neuron;
     return ntap_error_set(err, NTAP_ERROR_STOPPED, "enough for today");
 }
@@ -232,7 +232,7 @@ static void b4_no_neuron_is_an_error(void **state) {
 
 static void b4_a_failing_callback_is_quoted(void **state) {
     (void)state;
-    assert_callback_fails(stop, NTAP_ERROR_STOPPED, "enough for today");
+    assert_callback_fails(ask_to_stop, NTAP_ERROR_STOPPED, "enough for today");
     assert_callback_fails(make_then_fail, NTAP_ERROR_STOPPED, "too late");
     assert_callback_fails(fail_silently, NTAP_ERROR_UNSUPPORTED, "NTAP_ERROR_UNSUPPORTED");
 }

@@ -17,7 +17,7 @@ typedef struct arguments {
 
 static arguments take_arguments(size_t count, va_list list) {
     arguments taken = {{NULL}, count};
-    assert_in_range(count, 0, MOST_ARGUMENTS);
+    assert_true(count <= MOST_ARGUMENTS);
     for (size_t i = 0; i < count; ++i)
         taken.values[i] = va_arg(list, ntap_value *);
     return taken;
