@@ -191,7 +191,7 @@ ntap_status ntap_tensor_copy_to_host(const ntap_tensor *tensor, void *buffer, si
         if (from_torch(source.scalar_type()) == NTAP_DTYPE_NONE)
             fail(NTAP_ERROR_DTYPE, "tensor has dtype ", source.scalar_type(),
                  ", which cannot be copied to the host");
-        const size_t needed = static_cast<size_t>(source.numel()) * source.element_size();
+        const size_t needed = static_cast<size_t>(source.numel() * source.element_size());
         if (size != needed)
             fail(NTAP_ERROR_SHAPE, "size is ", size, " bytes; expected ", needed, " for ",
                  source.scalar_type(), source.sizes());

@@ -144,8 +144,8 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_tensor_write_npy(const ntap_tensor *te
 /**
  * Reads a tensor that Python's `torch.save(tensor, path)` or C++'s `torch::save` wrote (the zip
  * format, which has been the default since PyTorch 1.6), onto the CPU. Plain tensors only: save an
- * `nn.Parameter` as `parameter.detach()`. The archive is checked before libtorch parses it; see
- * ntap_module_load().
+ * `nn.Parameter` as `parameter.detach()`, since libtorch before 2.14 cannot read it otherwise. The
+ * archive is checked before libtorch parses it; see ntap_module_load().
  * @return NTAP_OK, or NTAP_ERROR_FILE (missing, malformed, or not holding exactly one tensor)
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_tensor_read_pt(const char *path, ntap_tensor **tensor,
