@@ -8,6 +8,8 @@
 #ifndef NEUROTAP_CAPI_H
 #define NEUROTAP_CAPI_H
 
+#include <neurotap/callback_module.h>
+#include <neurotap/hook.h>
 #include <neurotap/module.h>
 #include <neurotap/operator.h>
 #include <neurotap/tensor.h>
@@ -17,18 +19,32 @@
 extern "C" {
 #endif
 
-/** Loads from a path, or from memory: ntap_module_load() with its options taken apart. */
-NTAP_MUST_CHECK ntap_status capi_module_load(const char *path, ntap_device device, int training,
+/** Loads from a path, or from memory: ntap_module_load() with its options read. */
+NTAP_MUST_CHECK ntap_status capi_module_load(const char *path, const ntap_load_options *options,
                                              ntap_module **module, ntap_error *err);
 NTAP_MUST_CHECK ntap_status capi_module_load_memory(const void *data, size_t size,
-                                                    ntap_device device, int training,
+                                                    const ntap_load_options *options,
                                                     ntap_module **module, ntap_error *err);
 
-/** A module's program, cut behind some layers, that records their values. Immutable. */
+/** Whether a module has a layer or a value of that name. */
+NTAP_MUST_CHECK ntap_status capi_module_has(const ntap_module *module, const char *name, int *has,
+                                            ntap_error *err);
+
+/** Whether a run of the module could reach a layer or value that it has. */
+NTAP_MUST_CHECK ntap_status capi_module_reaches(const ntap_module *module, const char *name,
+                                                int *reaches, ntap_error *err);
+
+/** Adds a hook before or after a layer that the module reaches; `hook` may be NULL. */
+NTAP_MUST_CHECK ntap_status capi_hook_add(const ntap_module *module, const char *layer, int before,
+                                          ntap_hook_callback callback, void *context,
+                                          ntap_finalizer finalizer, ntap_hook **hook,
+                                          ntap_error *err);
+
+/** A module made ready to record the values of some layers. Immutable. */
 typedef struct capi_program capi_program;
 
-/** The program for existing layers: made once, then kept by the module. The result keeps alive what
- *  it needs of the module. */
+/** The program for existing layers. What takes long to make is kept by the module. The result keeps
+ *  alive what it needs of the module. */
 NTAP_MUST_CHECK ntap_status capi_program_new(const ntap_module *module, const char *const *layers,
                                              size_t n_layers, ntap_layer_side side,
                                              capi_program **program, ntap_error *err);
@@ -94,6 +110,12 @@ NTAP_MUST_CHECK ntap_status capi_tensor_share(const ntap_tensor *tensor, ntap_te
 
 /** Whether two tensors share their memory. */
 int capi_tensor_shares_memory(const ntap_tensor *a, const ntap_tensor *b);
+
+/** Makes a module of a function: ntap_module_new_callback() with its options read. */
+NTAP_MUST_CHECK ntap_status capi_module_new_callback(const ntap_module *base,
+                                                     ntap_forward_function forward, void *context,
+                                                     const ntap_callback_module_options *options,
+                                                     ntap_module **module, ntap_error *err);
 
 /** Calls body(context) with autograd's grad mode on and inference mode off, on this thread. */
 ntap_status capi_with_grad_mode(ntap_status (*body)(void *context), void *context);

@@ -231,9 +231,25 @@ std::string parameter_names(const c10::FunctionSchema &schema) {
     return names;
 }
 
+void coerce_defaults(const c10::FunctionSchema &schema, std::vector<c10::IValue> &stack) {
+    const auto &parameters = schema.arguments();
+    while (stack.size() < parameters.size()) {
+        const c10::Argument &parameter = parameters[stack.size()];
+        if (!parameter.default_value())
+            fail(NTAP_ERROR_INVALID_ARGUMENT, describe_parameter(schema, parameter), " (",
+                 parameter.type()->annotation_str(), ") is missing");
+        stack.push_back(*parameter.default_value());
+    }
+}
+
 } // namespace
 
 at::Tensor same_tensor(const at::Tensor &tensor) { return tensor; }
+
+// Autograd cannot save inference tensors for its backward pass.
+at::Tensor without_graph(const at::Tensor &tensor) {
+    return tensor.is_inference() ? tensor.clone() : tensor.detach();
+}
 
 void coerce_argument(const c10::FunctionSchema &schema, size_t index, const ntap_value &value,
                      TensorView tensor_view, std::vector<c10::IValue> &stack) {
@@ -245,15 +261,23 @@ void coerce_argument(const c10::FunctionSchema &schema, size_t index, const ntap
     stack.push_back(expanded(value, parameter, describe_parameter(schema, parameter), tensor_view));
 }
 
-void coerce_defaults(const c10::FunctionSchema &schema, std::vector<c10::IValue> &stack) {
-    const auto &parameters = schema.arguments();
-    while (stack.size() < parameters.size()) {
-        const c10::Argument &parameter = parameters[stack.size()];
-        if (!parameter.default_value())
-            fail(NTAP_ERROR_INVALID_ARGUMENT, describe_parameter(schema, parameter), " (",
-                 parameter.type()->annotation_str(), ") is missing");
-        stack.push_back(*parameter.default_value());
+void coerce_arguments(const c10::FunctionSchema &schema, const ntap_value *const *values,
+                      size_t n_values, const std::function<TensorView(size_t)> &view_of,
+                      std::vector<c10::IValue> &stack) {
+    if (n_values > 0)
+        require_not_null(values, "args");
+    const size_t first = stack.size();
+    for (size_t i = 0; i < n_values; ++i) {
+        if (values[i] == nullptr)
+            fail(NTAP_ERROR_INVALID_ARGUMENT, "args[", i, "] is NULL");
+        coerce_argument(schema, first + i, *values[i], view_of(i), stack);
     }
+    coerce_defaults(schema, stack);
+}
+
+c10::IValue coerce(const ntap_value &value, const c10::TypePtr &type, const std::string &what,
+                   TensorView tensor_view) {
+    return Coercion(what, tensor_view).to(value, type);
 }
 
 } // namespace neurotap

@@ -7,6 +7,7 @@
 #include <neurotap/tensor.h>
 #include <neurotap/value.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -47,10 +48,17 @@ std::string describe(const ntap_value &value);
 // coerce.cpp: values as arguments of a schema. `tensor_view` is applied to every tensor on the way.
 using TensorView = at::Tensor (*)(const at::Tensor &);
 at::Tensor same_tensor(const at::Tensor &tensor);
+at::Tensor without_graph(const at::Tensor &tensor); // what autograd may save; not the caller's
 // Pushes a value as the schema's parameter number `index`; throws a Failure that names it.
 void coerce_argument(const c10::FunctionSchema &schema, size_t index, const ntap_value &value,
                      TensorView tensor_view, std::vector<c10::IValue> &stack);
-// Pushes the defaults of all parameters that the stack does not hold yet.
-void coerce_defaults(const c10::FunctionSchema &schema, std::vector<c10::IValue> &stack);
+// Pushes further values, viewed as `view_of` says for each, and then the defaults of all parameters
+// that are left.
+void coerce_arguments(const c10::FunctionSchema &schema, const ntap_value *const *values,
+                      size_t n_values, const std::function<TensorView(size_t)> &view_of,
+                      std::vector<c10::IValue> &stack);
+// A value as an instance of a type; `what` names it in errors.
+c10::IValue coerce(const ntap_value &value, const c10::TypePtr &type, const std::string &what,
+                   TensorView tensor_view);
 
 } // namespace neurotap

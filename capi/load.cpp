@@ -3,7 +3,7 @@
 #include "archive.hpp"
 #include "capi.h"
 #include "handles.hpp"
-#include "module_state.hpp"
+#include "script_model.hpp"
 
 using namespace neurotap;
 
@@ -36,31 +36,28 @@ torch::jit::Module parse(const std::shared_ptr<ByteSource> &source, const at::De
     }
 }
 
-void load(const std::shared_ptr<ByteSource> &source, const std::string &name, ntap_device device,
-          bool training, ntap_module **module) {
+void load(const std::shared_ptr<ByteSource> &source, const std::string &name,
+          const ntap_load_options &options, ntap_module **module) {
     if (check_archive(*source, name) != ArchiveKind::kProgram)
         fail(NTAP_ERROR_FILE, "'", name, "' holds no program but an object that torch.save wrote; ",
              "expected what torch.jit.script(model).save() or torch.jit.trace(...).save() writes");
     // Parameters made in the caller's inference mode could never be differentiated.
     const c10::InferenceMode no_inference(false);
-    torch::jit::Module loaded = parse(source, to_torch(device));
-    loaded.train(training);
-    auto handle = std::make_unique<ntap_module>();
-    handle->state = std::make_shared<ModuleState>(loaded);
-    *module = handle.release();
+    torch::jit::Module loaded = parse(source, to_torch(options.device));
+    loaded.train(options.training != 0);
+    const char *method = options.method == nullptr ? "forward" : options.method;
+    *module = new ntap_module(std::make_shared<ScriptModel>(loaded, method, /*shared=*/false));
 }
 
 } // namespace
 
-ntap_status capi_module_load(const char *path, ntap_device device, int training,
+ntap_status capi_module_load(const char *path, const ntap_load_options *options,
                              ntap_module **module, ntap_error *err) {
-    return guarded(err, NTAP_ERROR_FILE,
-                   [&] { load(open_file(path), path, device, training != 0, module); });
+    return guarded(err, NTAP_ERROR_FILE, [&] { load(open_file(path), path, *options, module); });
 }
 
-ntap_status capi_module_load_memory(const void *data, size_t size, ntap_device device, int training,
+ntap_status capi_module_load_memory(const void *data, size_t size, const ntap_load_options *options,
                                     ntap_module **module, ntap_error *err) {
-    return guarded(err, NTAP_ERROR_FILE, [&] {
-        load(open_memory(data, size), "model in memory", device, training != 0, module);
-    });
+    return guarded(err, NTAP_ERROR_FILE,
+                   [&] { load(open_memory(data, size), "model in memory", *options, module); });
 }

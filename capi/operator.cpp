@@ -67,18 +67,6 @@ void require_callable(const Operator &op, const std::string &name, size_t n_outs
              schema.returns().size(), " results");
 }
 
-void push_arguments(const c10::FunctionSchema &schema, const ntap_value *const *args, size_t n_args,
-                    torch::jit::Stack &stack) {
-    if (n_args > 0)
-        require_not_null(args, "args");
-    for (size_t i = 0; i < n_args; ++i) {
-        if (args[i] == nullptr)
-            fail(NTAP_ERROR_INVALID_ARGUMENT, "args[", i, "] is NULL");
-        coerce_argument(schema, i, *args[i], same_tensor, stack);
-    }
-    coerce_defaults(schema, stack);
-}
-
 } // namespace
 
 ntap_status ntap_call_op(const char *name, const ntap_value *const *args, size_t n_args,
@@ -90,7 +78,8 @@ ntap_status ntap_call_op(const char *name, const ntap_value *const *args, size_t
         if (n_outs > 0)
             require_not_null(outs, "outs");
         torch::jit::Stack stack;
-        push_arguments(op->schema(), args, n_args, stack);
+        coerce_arguments(
+            op->schema(), args, n_args, [](size_t) { return same_tensor; }, stack);
         op->getOperation()(stack);
         std::vector<std::unique_ptr<ntap_value>> results;
         for (const c10::IValue &result : stack)

@@ -1,10 +1,11 @@
 #include "program.hpp"
 
 #include "boundary.hpp"
-#include "record.hpp"
+#include "graph_visit.hpp"
+#include "site_operators.hpp"
 
 #include <algorithm>
-#include <functional>
+#include <unordered_map>
 
 namespace neurotap {
 namespace {
@@ -16,15 +17,65 @@ using torch::jit::Value;
 namespace prim = torch::jit::prim;
 
 using GraphPtr = std::shared_ptr<Graph>;
+using Kind = Purpose::Kind;
 
-void visit(Block *block, const std::function<void(Node *)> &action) {
-    for (auto it = block->nodes().begin(); it != block->nodes().end();) {
-        Node *node = *it++; // the action may destroy the node
-        for (Block *inner : node->blocks())
-            visit(inner, action);
-        action(node);
-    }
+// ---- from markers to operators ----
+
+// The list that the operators at the sites take.
+Value *begin_run(Graph &graph) {
+    Value *observer = graph.addInput("observer");
+    observer->setType(c10::AnyType::get());
+    Node *begin = graph.create(begin_symbol(), {observer}, 1);
+    begin->output()->setType(c10::ListType::create(c10::AnyType::get()));
+    graph.prependNode(begin);
+    return begin->output();
 }
+
+std::vector<c10::TypePtr> types_of(at::ArrayRef<Value *> values) {
+    std::vector<c10::TypePtr> types;
+    for (const Value *value : values)
+        types.push_back(value->type());
+    return types;
+}
+
+Value *take_value(Graph &graph, Value *run, size_t index, Value *value) {
+    Value *number = graph.insertConstant(static_cast<int64_t>(index));
+    Node *take = graph.insertNode(graph.create(take_symbol(), {run, number, value}, 1));
+    take->output()->setType(value->type());
+    return take->output();
+}
+
+// The values are handed over, the site is reached, and what is handed back takes their place.
+void replace_marker(Graph &graph, Node *marker, Value *run, size_t site, bool replaces) {
+    const torch::jit::WithInsertPoint here(marker);
+    for (Value *value : marker->inputs())
+        graph.insertNode(graph.create(hand_symbol(), {run, value}, 0));
+    Value *number = graph.insertConstant(static_cast<int64_t>(site));
+    graph.insertNode(graph.create(reach_symbol(), {run, number}, 0));
+    for (size_t i = 0; i < marker->inputs().size(); ++i) {
+        Value *value = marker->input(i);
+        marker->output(i)->replaceAllUsesWith(replaces ? take_value(graph, run, i, value) : value);
+    }
+    marker->destroy();
+}
+
+std::vector<ProgramSite> replace_markers(const Plan &plan, Value *run,
+                                         const std::vector<Purpose> &purposes) {
+    std::vector<ProgramSite> sites;
+    for (const Site &site : plan.sites) {
+        const Purpose &purpose = purposes[site.target];
+        const auto types = types_of(site.marker->inputs());
+        replace_marker(*plan.graph, site.marker, run, sites.size(), purpose.replaces);
+        sites.push_back(ProgramSite{purpose, types, false});
+    }
+    return sites;
+}
+
+size_t site_of(const Node *reach) {
+    return static_cast<size_t>(torch::jit::toIValue(reach->input(1))->toInt());
+}
+
+// ---- cutting ----
 
 Node *top_level(Node *node, const Block *top) {
     while (node->owningBlock() != top)
@@ -32,65 +83,23 @@ Node *top_level(Node *node, const Block *top) {
     return node;
 }
 
-// ---- from sites to recording operators ----
-
-// One list for each layer, filled in the order of the calls.
-std::vector<Value *> prepend_lists(Graph &graph, size_t count) {
-    const torch::jit::WithInsertPoint start(*graph.nodes().begin());
-    std::vector<Value *> lists;
-    for (size_t i = 0; i < count; ++i) {
-        Node *list = graph.insertNode(graph.createList(c10::AnyType::get(), {}));
-        lists.push_back(list->output());
-    }
-    return lists;
-}
-
-void record_sites(const Plan &plan, const std::vector<Value *> &lists) {
-    Graph &graph = *plan.graph;
-    for (const Site &site : plan.sites) {
-        const torch::jit::WithInsertPoint here(site.marker);
-        Value *calls = lists[site.layer];
-        graph.insertNode(graph.create(open_call_symbol(), {calls}, 0));
-        for (Value *value : site.marker->inputs())
-            graph.insertNode(graph.create(record_symbol(), {calls, value}, 0));
-    }
-}
-
-void destroy_markers(const Plan &plan) {
-    std::vector<Node *> markers;
-    for (const Site &site : plan.sites)
-        if (markers.empty() || markers.back() != site.marker) // repeats are neighbours
-            markers.push_back(site.marker);
-    for (Node *marker : markers)
-        marker->destroy();
-}
-
-// Nothing behind the last site has to run; the lists are the result.
-void cut_behind(Graph &graph, Node *last, const std::vector<Value *> &lists) {
-    while (!graph.outputs().empty())
-        graph.eraseOutput(0);
-    for (Value *list : lists)
-        graph.registerOutput(list);
-    const Node *keep = last == nullptr ? nullptr : top_level(last, graph.block());
-    while (true) {
-        Node *tail = graph.return_node()->prev();
-        if (tail == keep || tail == graph.param_node())
-            return;
-        const bool is_list = std::any_of(lists.begin(), lists.end(),
-                                         [&](const Value *list) { return list->node() == tail; });
-        if (is_list) // no site at all
-            return;
-        tail->destroy();
-    }
-}
-
-Node *last_record(Graph &graph) {
+Node *last_tap(Graph &graph, const std::vector<ProgramSite> &sites) {
     Node *last = nullptr;
     visit(graph.block(), [&](Node *node) {
-        if (node->kind() == open_call_symbol() || node->kind() == record_symbol())
+        if (node->kind() == reach_symbol() && sites[site_of(node)].purpose.kind == Kind::kTap)
             last = node;
     });
     return last;
+}
+
+// Nothing behind the last tap has to run, and nothing at all if there is none.
+void cut_behind(Graph &graph, Node *last, Value *run) {
+    while (!graph.outputs().empty())
+        graph.eraseOutput(0);
+    graph.registerOutput(run);
+    const Node *keep = last == nullptr ? run->node() : top_level(last, graph.block());
+    while (graph.return_node()->prev() != keep)
+        graph.return_node()->prev()->destroy();
 }
 
 // ---- cleaning ----
@@ -111,126 +120,52 @@ void simplify(GraphPtr &graph) {
     torch::jit::EliminateDeadCode(graph);
 }
 
-// ---- what a run may do to others ----
-
-bool is_scalar(const Value *value) {
-    switch (value->type()->kind()) {
-    case c10::TypeKind::IntType:
-    case c10::TypeKind::FloatType:
-    case c10::TypeKind::BoolType:
-    case c10::TypeKind::StringType:
-    case c10::TypeKind::NoneType:
-        return true;
-    default:
-        return false;
-    }
+// The operators that hand values over to a site stand before it.
+std::vector<Node *> hands_of(Node *reach, const ProgramSite &site) {
+    std::vector<Node *> hands;
+    for (Node *node = reach->prev(); hands.size() < site.types.size(); node = node->prev())
+        if (node->kind() == hand_symbol() || node->kind() == hand_copy_symbol())
+            hands.insert(hands.begin(), node);
+    return hands;
 }
 
-// Whether anything writes to the value, as far as the analysis can tell; what it cannot look into
-// counts as written.
-bool may_be_written(const torch::jit::AliasDb &aliases, const Value *value) {
-    if (is_scalar(value))
-        return false;
-    if (value->type()->isSubtypeOf(*c10::TensorType::get()))
-        return aliases.hasWriters(value);
-    return true;
+void hand_copy(Graph &graph, Node *hand) {
+    const torch::jit::WithInsertPoint here(hand);
+    graph.insertNode(graph.create(hand_copy_symbol(), hand->inputs(), 0));
+    hand->destroy();
 }
 
-// B9: what a later in-place operation changes is recorded as a copy.
-void copy_where_written(const torch::jit::AliasDb &aliases, Graph &graph) {
+// B9: what a later in-place operation changes is handed over as a copy. So is what comes back: it
+// may be memory of the caller's.
+void copy_where_written(const torch::jit::AliasDb &aliases, Graph &graph,
+                        std::vector<ProgramSite> &sites) {
     std::vector<Node *> written;
     visit(graph.block(), [&](Node *node) {
-        if (node->kind() == record_symbol() && may_be_written(aliases, node->input(1)))
-            written.push_back(node);
-    });
-    for (Node *node : written) {
-        const torch::jit::WithInsertPoint here(node);
-        graph.insertNode(graph.create(record_copy_symbol(), node->inputs(), 0));
-        node->destroy();
-    }
-}
-
-bool leaves_graph(const Node *node) {
-    return node->kind() == prim::CallMethod || node->kind() == prim::CallFunction ||
-           node->kind() == prim::fork;
-}
-
-// Dropout and its kin draw only in training; libtorch's own test knows just the plain one.
-bool draws_random(const Node *node) {
-    if (!node->isNondeterministic())
-        return false;
-    const c10::FunctionSchema *schema = node->maybeSchema();
-    for (size_t i = 0; schema != nullptr && i < schema->arguments().size(); ++i) {
-        const std::string &name = schema->arguments()[i].name();
-        if (name != "train" && name != "training")
-            continue;
-        const auto training = torch::jit::toIValue(node->input(i));
-        if (training && training->isBool() && !training->toBool())
-            return false;
-    }
-    return true;
-}
-
-// Quantised and MKL-DNN operators give results without a gradient; some libtorch versions do not
-// even say so.
-bool lacks_gradient(const std::string &name) {
-    return name.compare(0, 11, "quantized::") == 0 || name.find("::quantize_per") != name.npos ||
-           name.find("mkldnn") != name.npos || name.find("MKLDNN") != name.npos;
-}
-
-std::string find_operator_without_gradient(Graph &graph) {
-    std::string found;
-    visit(graph.block(), [&](const Node *node) {
-        const std::string name = node->kind().toQualString();
-        if (found.empty() && lacks_gradient(name))
-            found = name;
-    });
-    return found;
-}
-
-struct Effects {
-    std::vector<bool> writes_argument;
-    bool writes_module = false;
-    bool draws_random = false;
-};
-
-Effects find_effects(const torch::jit::AliasDb &aliases, Graph &graph) {
-    Effects effects;
-    bool opaque = false; // whether something is called that could do anything
-    visit(graph.block(), [&](Node *node) {
-        opaque |= leaves_graph(node);
-        const bool written = node->kind() == prim::GetAttr && !is_scalar(node->output()) &&
-                             !node->output()->type()->cast<c10::ClassType>() &&
-                             aliases.hasWriters(node->output());
-        effects.writes_module |= written || node->kind() == prim::SetAttr;
-        effects.draws_random |= draws_random(node);
-    });
-    effects.writes_module |= opaque;
-    effects.draws_random |= opaque;
-    for (const Value *argument : graph.inputs().slice(1))
-        effects.writes_argument.push_back(opaque || aliases.hasWriters(argument));
-    return effects;
-}
-
-std::shared_ptr<Program> finish(const GraphPtr &graph, const torch::jit::Module &model,
-                                const torch::jit::AliasDb &aliases) {
-    const Effects effects = find_effects(aliases, *graph);
-    const auto &schema = model.get_method("forward").function().getSchema();
-    auto program = std::make_shared<Program>(graph, model._ivalue(), schema);
-    program->writes_argument = effects.writes_argument;
-    program->writes_module = effects.writes_module;
-    program->draws_random = effects.draws_random;
-    return program;
-}
-
-void count_sites(Graph &graph, std::vector<size_t> &counts) {
-    visit(graph.block(), [&](Node *node) {
-        if (node->kind() != open_call_symbol())
+        if (node->kind() != reach_symbol())
             return;
-        for (size_t layer = 0; layer < counts.size(); ++layer)
-            if (node->input(0) == graph.outputs()[layer])
-                ++counts[layer];
+        ProgramSite &site = sites[site_of(node)];
+        for (Node *hand : hands_of(node, site)) {
+            if (!may_be_written(aliases, hand->input(1)))
+                continue;
+            written.push_back(hand);
+            site.copies = true;
+        }
     });
+    for (Node *hand : written)
+        hand_copy(graph, hand);
+}
+
+std::vector<size_t> count_sites(Graph &graph, const std::vector<ProgramSite> &sites,
+                                size_t n_taps) {
+    std::vector<size_t> counts(n_taps, 0);
+    visit(graph.block(), [&](const Node *node) {
+        if (node->kind() != reach_symbol())
+            return;
+        const Purpose &purpose = sites[site_of(node)].purpose;
+        if (purpose.kind == Kind::kTap)
+            ++counts[purpose.index];
+    });
+    return counts;
 }
 
 // Constants made in the caller's inference mode could not be saved for the backward pass.
@@ -239,31 +174,71 @@ struct CompileModes {
     at::NoGradGuard no_grad;
 };
 
-} // namespace
-
-std::shared_ptr<const Program> compile_taps(Plan plan, size_t n_layers) {
-    const CompileModes modes;
-    register_record_operators();
-    GraphPtr &graph = plan.graph;
-    const auto lists = prepend_lists(*graph, n_layers);
-    record_sites(plan, lists);
-    destroy_markers(plan);
-    cut_behind(*graph, last_record(*graph), lists);
-    simplify(graph);
-    const torch::jit::AliasDb aliases(graph);
-    copy_where_written(aliases, *graph);
-    const auto program = finish(graph, plan.model, aliases);
-    program->site_counts.assign(n_layers, 0);
-    count_sites(*graph, program->site_counts);
-    program->no_gradient = find_operator_without_gradient(*graph);
-    return program;
+std::vector<ProgramSite> instrument(const Plan &plan, const Compilation &compilation) {
+    Graph &graph = *plan.graph;
+    if (compilation.purposes.empty())
+        return {};
+    register_site_operators();
+    Value *run = begin_run(graph);
+    auto sites = replace_markers(plan, run, compilation.purposes);
+    if (compilation.whole)
+        graph.registerOutput(run);
+    else
+        cut_behind(graph, last_tap(graph, sites), run);
+    return sites;
 }
 
-std::shared_ptr<const Program> compile_forward(Plan plan) {
+} // namespace
+
+bool Program::holds() const {
+    return std::all_of(assumptions.begin(), assumptions.end(),
+                       [](const Assumption &assumption) { return assumption.holds(); });
+}
+
+std::shared_ptr<const Program> compile(const Entry &entry, Plan plan,
+                                       const Compilation &compilation) {
     const CompileModes modes;
+    GraphPtr &graph = plan.graph;
+    auto sites = instrument(plan, compilation);
+    simplify(graph);
+    const torch::jit::AliasDb aliases(graph);
+    copy_where_written(aliases, *graph, sites);
+    const auto &schema = entry.function().getSchema();
+    const auto counts = count_sites(*graph, sites, compilation.n_taps);
+    return std::make_shared<Program>(Program{
+        torch::jit::Code(graph, "neurotap"), entry.model._ivalue(), schema, std::move(sites),
+        compilation.whole, counts, find_effects(aliases, *graph, schema.arguments().size() - 1),
+        find_operator_without_gradient(*graph), std::move(plan.assumptions)});
+}
+
+std::vector<Reach> find_reachable(Plan plan) {
+    const CompileModes modes;
+    Compilation compilation{{}, plan.targets.size(), false};
+    for (size_t i = 0; i < plan.targets.size(); ++i)
+        compilation.purposes.push_back(Purpose{Kind::kTap, i, false});
+    const auto sites = instrument(plan, compilation);
     simplify(plan.graph);
-    const torch::jit::AliasDb aliases(plan.graph);
-    return finish(plan.graph, plan.model, aliases);
+    std::vector<Reach> found(plan.targets.size());
+    std::unordered_map<const Value *, size_t> owner; // of a value: the first target that has it
+    std::vector<std::pair<size_t, const Value *>> seen;
+    visit(plan.graph->block(), [&](Node *node) {
+        if (node->kind() != reach_symbol())
+            return;
+        const ProgramSite &site = sites[site_of(node)];
+        const auto hands = hands_of(node, site);
+        found[site.purpose.index].reachable = true;
+        if (hands.size() != 1)
+            found[site.purpose.index].distinct = true;
+        for (const Node *hand : hands) {
+            seen.emplace_back(site.purpose.index, hand->input(1));
+            const auto first = owner.emplace(hand->input(1), site.purpose.index).first;
+            first->second = std::min(first->second, site.purpose.index);
+        }
+    });
+    for (const auto &entry : seen)
+        if (owner.at(entry.second) == entry.first)
+            found[entry.first].distinct = true;
+    return found;
 }
 
 } // namespace neurotap

@@ -1,7 +1,8 @@
-// A model's graph made ready to run: cut behind the wanted layers, recording their values.
+// A model's graph made ready to run.
 #pragma once
 
 #include "compat.hpp"
+#include "effects.hpp"
 #include "planner.hpp"
 
 #include <memory>
@@ -10,26 +11,55 @@
 
 namespace neurotap {
 
-struct Program {
-    torch::jit::Code code;
-    ObjectPtr self;                    // the model; the graph's first input
-    c10::FunctionSchema schema;        // of forward
-    std::vector<size_t> site_counts;   // for each layer, in how many places it is recorded
-    std::vector<bool> writes_argument; // whether a run may write into the n-th argument
-    bool writes_module = false;        // whether a run may change the model
-    bool draws_random = false;         // whether a run may draw random numbers
-    std::string no_gradient;           // an operator in it that has no gradient, if any
-
-    Program(const std::shared_ptr<torch::jit::Graph> &graph, ObjectPtr model,
-            const c10::FunctionSchema &forward)
-        : code(graph, "neurotap"), self(std::move(model)), schema(forward) {}
+// What a program does at its sites of one target.
+struct Purpose {
+    enum class Kind {
+        kTap,   // the values are recorded
+        kEnter, // a hooked layer begins: these are its arguments
+        kLeave  // it ends: these are its results
+    };
+    Kind kind;
+    size_t index;  // of the tap, or of the hooked layer
+    bool replaces; // whether the program goes on with what it is given
 };
 
-// Taps the plan's sites: the program returns, for each of n_layers layers, the list of its calls,
-// each a list of the values recorded there. It ends behind the last site.
-std::shared_ptr<const Program> compile_taps(Plan plan, size_t n_layers);
+struct ProgramSite {
+    Purpose purpose;
+    std::vector<c10::TypePtr> types; // of the values
+    bool copies;                     // whether something writes to them later
+};
 
-// The whole forward, as it is.
-std::shared_ptr<const Program> compile_forward(Plan plan);
+struct Program {
+    torch::jit::Code code;
+    ObjectPtr self;                  // the model; the graph's first input
+    c10::FunctionSchema schema;      // of the method; the graph's next inputs
+    std::vector<ProgramSite> sites;  // if there are any, the observer is the graph's last input
+    bool whole;                      // whether the method's result is the graph's first output
+    std::vector<size_t> site_counts; // for each tap, in how many places it is recorded
+    Effects effects;
+    std::string no_gradient; // an operator in it that has no gradient, if any
+    std::vector<Assumption> assumptions;
+
+    // Whether the model is still what the program was made from.
+    bool holds() const;
+};
+
+// What becomes of a plan.
+struct Compilation {
+    std::vector<Purpose> purposes; // for each of the plan's targets
+    size_t n_taps;
+    bool whole; // run the method to its end, or just as far as the last tap
+};
+
+std::shared_ptr<const Program> compile(const Entry &entry, Plan plan,
+                                       const Compilation &compilation);
+
+// For each of a plan's targets whether a run could reach it at all, now that branches which are
+// never taken are gone; and whether its value is not that of an earlier target.
+struct Reach {
+    bool reachable = false;
+    bool distinct = false;
+};
+std::vector<Reach> find_reachable(Plan plan);
 
 } // namespace neurotap

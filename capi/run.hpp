@@ -1,13 +1,14 @@
-// Running programs.
+// Running models for src/.
 #pragma once
 
 #include "capi.h"
-#include "handles.hpp"
-#include "program.hpp"
+#include "model.hpp"
 
 struct capi_program {
-    std::shared_ptr<const neurotap::Program> program;
-    ntap_layer_side side;
+    std::shared_ptr<const neurotap::Runnable> runnable;
+    size_t n_layers;
+    std::vector<size_t> site_counts;
+    std::string no_gradient;
 };
 
 struct capi_run {
@@ -15,10 +16,3 @@ struct capi_run {
     // For each layer its value at each call: what it returned, or the tuple of its arguments.
     std::vector<std::vector<c10::IValue>> calls;
 };
-
-namespace neurotap {
-
-// The whole forward, with its own effects on the module.
-c10::IValue run_forward(const Program &program, const ntap_value *const *args, size_t n_args);
-
-} // namespace neurotap

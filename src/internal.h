@@ -48,10 +48,14 @@ void ntapi_suggest(const char *name, size_t count,
 /** Checks that the number is one of ntap_layer_side (layer_capture.c). */
 NTAP_MUST_CHECK ntap_status ntapi_require_side(ntap_layer_side side, ntap_error *err);
 
-/** Checks that the module has these layers; the error suggests near names (layer_capture.c). */
+/** Checks that the module has these layers or values; the error suggests near names
+ *  (layer_capture.c). */
 NTAP_MUST_CHECK ntap_status ntapi_require_layers(const ntap_module *module,
                                                  const char *const *layers, size_t n_layers,
                                                  ntap_error *err);
+
+/** The error for a layer that the module has, but never calls (layer_capture.c). */
+ntap_status ntapi_layer_never_called(const char *layer, ntap_error *err);
 
 /** The tensor of a layer's value if it holds exactly one, at any depth; else NULL (selector.c). */
 const ntap_tensor *ntapi_single_tensor(const ntap_value *value);

@@ -4,22 +4,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *layer_name_at(const void *context, size_t index) {
-    return ntap_module_layer_name((const ntap_module *)context, index);
-}
+/* Names of all layers and, where values are meant, of all values behind them. */
+typedef struct known_names {
+    const ntap_module *module;
+    size_t n_layers;
+} known_names;
 
-static int has_layer(const ntap_module *module, const char *layer) {
-    const size_t count = ntap_module_layer_count(module);
-    for (size_t i = 0; i < count; ++i)
-        if (strcmp(ntap_module_layer_name(module, i), layer) == 0)
-            return 1;
-    return 0;
+static const char *name_at(const void *context, size_t index) {
+    const known_names *known = (const known_names *)context;
+    const char *name = "";
+    if (index < known->n_layers)
+        return ntap_module_layer_name(known->module, index);
+    /* It was counted, so that it is there. */
+    const ntap_status status =
+        ntap_module_value_name(known->module, index - known->n_layers, &name, NULL);
+    return status == NTAP_OK ? name : "";
 }
 
 static ntap_status layer_not_found(const ntap_module *module, const char *layer, ntap_error *err) {
     char suggestion[512];
-    ntapi_suggest(layer, ntap_module_layer_count(module), layer_name_at, module, suggestion,
-                  sizeof suggestion);
+    size_t n_values = 0;
+    const known_names known = {module, ntap_module_layer_count(module)};
+    if (strchr(layer, ':') != NULL)
+        NTAPI_TRY(ntap_module_value_count(module, &n_values, err));
+    ntapi_suggest(layer, known.n_layers + n_values, name_at, &known, suggestion, sizeof suggestion);
     return ntap_error_set(err, NTAP_ERROR_NOT_FOUND, "layer '%s' not found%s", layer, suggestion);
 }
 
@@ -35,10 +43,20 @@ ntap_status ntapi_require_layers(const ntap_module *module, const char *const *l
     for (size_t i = 0; i < n_layers; ++i) {
         if (layers[i] == NULL)
             return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT, "layers[%zu] is NULL", i);
-        if (!has_layer(module, layers[i]))
+        int has = 0;
+        NTAPI_TRY(capi_module_has(module, layers[i], &has, err));
+        if (!has)
             return layer_not_found(module, layers[i], err);
     }
     return NTAP_OK;
+}
+
+ntap_status ntapi_layer_never_called(const char *layer, ntap_error *err) {
+    return ntap_error_set(err, NTAP_ERROR_NOT_FOUND,
+                          strchr(layer, ':') != NULL
+                              ? "value '%s' exists, but no run of the model computes it"
+                              : "layer '%s' exists, but nothing in the model's forward calls it",
+                          layer);
 }
 
 /* All or nothing: the outputs are written when everything has succeeded. */

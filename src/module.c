@@ -7,7 +7,7 @@ ntap_status ntap_module_load(const char *path, const ntap_load_options *options,
     NTAPI_REQUIRE(path, err);
     NTAPI_REQUIRE(module, err);
     NTAPI_TRY(ntapi_options_read(&read, sizeof read, options, err));
-    return capi_module_load(path, read.device, read.training, module, err);
+    return capi_module_load(path, &read, module, err);
 }
 
 ntap_status ntap_module_load_memory(const void *data, size_t size, const ntap_load_options *options,
@@ -16,5 +16,5 @@ ntap_status ntap_module_load_memory(const void *data, size_t size, const ntap_lo
     NTAPI_REQUIRE(data, err);
     NTAPI_REQUIRE(module, err);
     NTAPI_TRY(ntapi_options_read(&read, sizeof read, options, err));
-    return capi_module_load_memory(data, size, read.device, read.training, module, err);
+    return capi_module_load_memory(data, size, &read, module, err);
 }

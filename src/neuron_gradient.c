@@ -16,8 +16,7 @@ struct ntap_neuron_gradient {
 static ntap_status require_site(const capi_program *program, const char *layer, ntap_error *err) {
     if (capi_program_site_count(program, 0) > 0)
         return NTAP_OK;
-    return ntap_error_set(err, NTAP_ERROR_NOT_FOUND,
-                          "layer '%s' exists, but nothing in the model's forward calls it", layer);
+    return ntapi_layer_never_called(layer, err);
 }
 
 static ntap_status require_gradient(const capi_program *program, const char *layer,

@@ -10,7 +10,7 @@ typedef enum selector_kind { SELECT_INDICES, SELECT_CALLBACK } selector_kind;
 struct ntap_selector {
     selector_kind kind;
     ntap_selector_callback callback;
-    ntap_selector_finalizer finalizer;
+    ntap_finalizer finalizer;
     void *context;
     size_t count;
     ntap_index indices[];
@@ -65,7 +65,7 @@ ntap_status ntap_selector_new_indices(const ntap_index *indices, size_t count,
 }
 
 ntap_status ntap_selector_new_callback(ntap_selector_callback callback, void *context,
-                                       ntap_selector_finalizer finalizer, ntap_selector **selector,
+                                       ntap_finalizer finalizer, ntap_selector **selector,
                                        ntap_error *err) {
     NTAPI_REQUIRE(callback, err);
     NTAPI_REQUIRE(selector, err);

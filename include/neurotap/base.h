@@ -99,6 +99,9 @@ typedef struct ntap_error {
 NTAP_API ntap_status ntap_error_set(ntap_error *err, ntap_status code, const char *format, ...)
     NTAP_PRINTF(3, 4);
 
+/** Releases the context of a callback, which names when that happens. Called exactly once. */
+typedef void (*ntap_finalizer)(void *context);
+
 /** Element types. The numbers are neurotap's own and stable across releases. */
 typedef enum ntap_dtype {
     NTAP_DTYPE_NONE = 0, /**< no element type; as an option: keep what there is */

@@ -29,11 +29,13 @@ typedef struct ntap_load_options {
     ntap_device device; /**< where parameters, buffers and constants go; default: the CPU */
     int training;       /**< 0, the default: evaluation mode (dropout off, running batch-norm
                              statistics), whatever mode the file was saved in; 1: training mode */
+    const char *method; /**< the method that runs the model; NULL: "forward". Others are those that
+                             Python exported with `torch.jit.export`, such as "encode". */
 } ntap_load_options;
 
 /** All defaults. */
 #define NTAP_LOAD_OPTIONS_INIT                                                                     \
-    { sizeof(ntap_load_options), {NTAP_DEVICE_CPU, 0}, 0 }
+    { sizeof(ntap_load_options), {NTAP_DEVICE_CPU, 0}, 0, NULL }
 
 /**
  * Loads a TorchScript file (`torch::jit::load`).
@@ -76,6 +78,33 @@ NTAP_API const char *ntap_module_layer_name(const ntap_module *module, size_t in
 /** The Python class of a layer, lent by the module, such as "torch.nn.modules.conv.Conv2d". NULL
  *  if there is no such index. */
 NTAP_API const char *ntap_module_layer_type(const ntap_module *module, size_t index);
+
+/**
+ * How many named values the module's program computes, beside what its layers return: the results
+ * of operators and functions, such as an addition or `F.relu`, wherever they hold tensors.
+ *
+ * What takes a layer's name takes a value's as well: neuron gradients, ntap_module_capture(),
+ * hooks. They are the way into files that torch.jit.freeze made, whose layers are gone. A value's
+ * name is the layer whose code computes it, a slash, and which operation of that code it is:
+ * "layer1.0/add:1" is the first addition in the text of `layer1.0`, "softmax:2" the second softmax
+ * in the model's own code, "encoder/attention:1/matmul:2" the second product in the function that
+ * `encoder` calls first. The names depend on the file only, not on the version of libtorch.
+ *
+ * @param[out] count  the number of values; those that are a layer's result already are not counted
+ * @return NTAP_OK, or NTAP_ERROR_UNSUPPORTED (the model cannot be instrumented)
+ *
+ * The first call looks through the whole program, which takes milliseconds (tenths of a second for
+ * very large models).
+ */
+NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_value_count(const ntap_module *module,
+                                                             size_t *count, ntap_error *err);
+
+/** The name of a value, lent by the module, such as "layer1.0/add:1": layer by layer, in the order
+ *  of the text.
+ *  @return NTAP_OK, or as ntap_module_value_count(), and NTAP_ERROR_INVALID_ARGUMENT (no such
+ *          index) */
+NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_value_name(const ntap_module *module, size_t index,
+                                                            const char **name, ntap_error *err);
 
 /** The parameters of the model's `forward`, lent by the module, such as
  *  "forward(Tensor x, int n=3) -> Tensor". */

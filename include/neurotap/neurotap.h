@@ -8,6 +8,8 @@
 #define NEUROTAP_NEUROTAP_H
 
 #include <neurotap/base.h>
+#include <neurotap/callback_module.h>
+#include <neurotap/hook.h>
 #include <neurotap/module.h>
 #include <neurotap/neuron_gradient.h>
 #include <neurotap/operator.h>

@@ -106,9 +106,6 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_selector_new_indices(const ntap_index 
 typedef ntap_status (*ntap_selector_callback)(const ntap_value *layer_value, void *context,
                                               ntap_tensor **neuron, ntap_error *err);
 
-/** Releases a callback's context. Called exactly once, by ntap_selector_free(). */
-typedef void (*ntap_selector_finalizer)(void *context);
-
 /**
  * Selects by a callback.
  * @param context    handed to the callback
@@ -117,7 +114,7 @@ typedef void (*ntap_selector_finalizer)(void *context);
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_selector_new_callback(ntap_selector_callback callback,
                                                                 void *context,
-                                                                ntap_selector_finalizer finalizer,
+                                                                ntap_finalizer finalizer,
                                                                 ntap_selector **selector,
                                                                 ntap_error *err);
 

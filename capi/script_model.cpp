@@ -1,0 +1,220 @@
+#include "script_model.hpp"
+
+#include "script_run.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+namespace neurotap {
+namespace {
+
+// Programs are kept for ever more hooks and taps; beyond this many, those that nobody uses go.
+constexpr size_t kMostPrograms = 512;
+
+// "__torch__.torch.nn.modules.conv.___torch_mangle_3.Conv2d" is Python's
+// "torch.nn.modules.conv.Conv2d".
+std::string python_name(const c10::ClassType &type) {
+    if (!type.name())
+        return "";
+    std::string name;
+    for (const std::string &atom : type.name()->atoms())
+        if (atom != "__torch__" && atom.compare(0, 15, "___torch_mangle") != 0)
+            name += (name.empty() ? "" : ".") + atom;
+    return name;
+}
+
+// Depth first. A module may be reached by several paths, but a file cannot make one contain itself:
+// the types nest, and types are finite.
+void list_layers(const ObjectPtr &object, const std::string &path, std::vector<Layer> &layers,
+                 std::vector<ObjectPtr> &objects) {
+    const auto type = object->type();
+    layers.push_back(Layer{path, python_name(*type)});
+    objects.push_back(object);
+    for (size_t i = 0; i < type->numAttributes(); ++i) {
+        const auto member = type->getAttribute(i)->cast<c10::ClassType>();
+        const c10::IValue &value = object->getSlot(i);
+        if (member && member->is_module() && value.isObject())
+            list_layers(value.toObject(),
+                        (path.empty() ? "" : path + ".") + type->getAttributeName(i), layers,
+                        objects);
+    }
+}
+
+std::string describe_signature(const c10::FunctionSchema &schema) {
+    std::ostringstream out;
+    out << schema.name() << '(';
+    const auto &parameters = schema.arguments();
+    for (size_t i = 1; i < parameters.size(); ++i) {
+        out << (i == 1 ? "" : ", ") << parameters[i].type()->annotation_str() << ' '
+            << parameters[i].name();
+        if (parameters[i].default_value())
+            out << '=' << describe(from_ivalue(*parameters[i].default_value()));
+    }
+    out << ") -> ";
+    for (size_t i = 0; i < schema.returns().size(); ++i)
+        out << (i == 0 ? "" : ", ") << schema.returns()[i].type()->annotation_str();
+    return out.str();
+}
+
+// "layer1.0/relu:1/add:2" is the value "relu:1/add:2" in the code of "layer1.0"; "add:1" is one in
+// the model's own.
+std::pair<std::string, std::string> split_value_name(const std::string &name) {
+    const size_t slash = name.find('/');
+    const size_t colon = name.find(':');
+    if (slash == std::string::npos || colon < slash)
+        return {"", name};
+    return {name.substr(0, slash), name.substr(slash + 1)};
+}
+
+at::Tensor converted(const at::Tensor &tensor, const at::Device *device,
+                     const at::ScalarType *dtype) {
+    const bool convert = dtype != nullptr && tensor.is_floating_point();
+    return tensor.detach().to(device != nullptr ? *device : tensor.device(),
+                              convert ? *dtype : tensor.scalar_type());
+}
+
+} // namespace
+
+ScriptModel::ScriptModel(const torch::jit::Module &module, const std::string &method, bool shared)
+    : entry_{module, method}, shared_(shared) {
+    if (!module.find_method(method))
+        fail(NTAP_ERROR_UNSUPPORTED, "the model has no method '", method, "'");
+    list_layers(module._ivalue(), "", layers_, objects_);
+    signature_ = describe_signature(entry_.function().getSchema());
+}
+
+size_t ScriptModel::layer_index(const std::string &path) const {
+    const auto found = std::find_if(layers_.begin(), layers_.end(),
+                                    [&](const Layer &layer) { return layer.path == path; });
+    return static_cast<size_t>(found - layers_.begin());
+}
+
+Target ScriptModel::find_target(const std::string &name, ntap_layer_side side) const {
+    size_t index = layer_index(name);
+    if (index < layers_.size())
+        return Target{objects_[index], "", side};
+    const auto parts = split_value_name(name);
+    index = layer_index(parts.first);
+    if (index < layers_.size())
+        return Target{objects_[index], parts.second, side};
+    fail(NTAP_ERROR_NOT_FOUND, "layer '", name, "' not found");
+}
+
+// ---- what there is ----
+
+ScriptModel::Catalog ScriptModel::make_catalog() const {
+    std::vector<Target> layers;
+    for (const ObjectPtr &object : objects_)
+        layers.push_back(Target{object, "", NTAP_LAYER_OUTPUT});
+    Plan plan = plan_everything(entry_, std::move(layers));
+    const auto targets = plan.targets;
+    const auto reach = find_reachable(std::move(plan));
+    Catalog found;
+    for (size_t i = 0; i < objects_.size(); ++i)
+        if (reach[i].reachable)
+            found.layers.insert(objects_[i].get());
+    for (size_t layer = 0; layer < objects_.size(); ++layer) {
+        for (size_t i = objects_.size(); i < targets.size(); ++i) {
+            if (targets[i].layer != objects_[layer])
+                continue;
+            const std::string &path = layers_[layer].path;
+            const std::string name = (path.empty() ? "" : path + "/") + targets[i].value;
+            found.values[name] = reach[i].reachable;
+            if (reach[i].distinct)
+                found.distinct.push_back(name);
+        }
+    }
+    return found;
+}
+
+const ScriptModel::Catalog &ScriptModel::catalog() const {
+    const std::lock_guard<std::mutex> lock(catalog_mutex_);
+    if (!catalog_)
+        catalog_ = std::make_unique<const Catalog>(make_catalog());
+    return *catalog_;
+}
+
+const std::vector<std::string> &ScriptModel::values() const { return catalog().distinct; }
+
+bool ScriptModel::has(const std::string &name) const {
+    if (layer_index(name) < layers_.size())
+        return true;
+    return name.find(':') != std::string::npos && catalog().values.count(name) != 0;
+}
+
+bool ScriptModel::reaches(const std::string &name) const {
+    const size_t index = layer_index(name);
+    if (index < layers_.size())
+        return catalog().layers.count(objects_[index].get()) != 0;
+    const auto found = catalog().values.find(name);
+    return found != catalog().values.end() && found->second;
+}
+
+const std::shared_ptr<HookRegistry> &ScriptModel::registry_of(const std::string & /*layer*/) const {
+    return hooks_;
+}
+
+// ---- programs ----
+
+std::shared_ptr<const Program> ScriptModel::make_program(const ProgramKey &key) const {
+    const auto &taps = std::get<0>(key);
+    const auto &hooked = std::get<3>(key);
+    std::vector<Target> targets;
+    Compilation compilation{{}, taps.size(), std::get<2>(key)};
+    const auto add = [&](const std::string &layer, ntap_layer_side side, const Purpose &purpose) {
+        targets.push_back(find_target(layer, side));
+        compilation.purposes.push_back(purpose);
+    };
+    // Hooks come first: a tap records what they leave.
+    for (size_t i = 0; i < hooked.size(); ++i) {
+        const auto &[layer, before, after] = hooked[i];
+        add(layer, NTAP_LAYER_INPUT, Purpose{Purpose::Kind::kEnter, i, before});
+        if (after)
+            add(layer, NTAP_LAYER_OUTPUT, Purpose{Purpose::Kind::kLeave, i, true});
+    }
+    for (size_t i = 0; i < taps.size(); ++i)
+        add(taps[i], std::get<1>(key), Purpose{Purpose::Kind::kTap, i, false});
+    return compile(entry_, plan_sites(entry_, std::move(targets)), compilation);
+}
+
+std::shared_ptr<const Program> ScriptModel::program(const Taps &taps, bool whole,
+                                                    const HookSet *hooks) const {
+    HookedLayers hooked;
+    for (size_t i = 0; hooks != nullptr && i < hooks->size(); ++i) {
+        const LayerHooks &layer = (*hooks)[i];
+        hooked.emplace_back(layer.layer, !layer.before.empty(), !layer.after.empty());
+    }
+    const ProgramKey key(taps.layers, taps.side, whole, hooked);
+    const std::lock_guard<std::mutex> lock(programs_mutex_);
+    const auto known = programs_.find(key);
+    if (known != programs_.end() && still_holds(*known->second))
+        return known->second;
+    auto made = make_program(key);
+    for (auto it = programs_.begin(); programs_.size() >= kMostPrograms && it != programs_.end();)
+        it = it->second.use_count() == 1 ? programs_.erase(it) : std::next(it);
+    programs_[key] = made;
+    return made;
+}
+
+std::shared_ptr<const Runnable> ScriptModel::prepare(const Taps &taps, bool whole) const {
+    return std::make_shared<ScriptRun>(
+        std::static_pointer_cast<const ScriptModel>(shared_from_this()), taps, whole);
+}
+
+// ---- moving ----
+
+// First everything is converted, which may fail; then it is exchanged, which cannot.
+void ScriptModel::move(const at::Device *device, const at::ScalarType *dtype) {
+    std::vector<std::pair<at::Tensor, at::Tensor>> exchanges;
+    const auto convert = [&](const at::Tensor &tensor) {
+        exchanges.emplace_back(tensor, converted(tensor, device, dtype));
+    };
+    for (const at::Tensor &parameter : entry_.model.parameters())
+        convert(parameter);
+    for (const at::Tensor &buffer : entry_.model.buffers())
+        convert(buffer);
+    for (auto &exchange : exchanges)
+        exchange.first.set_data(exchange.second);
+}
+
+} // namespace neurotap

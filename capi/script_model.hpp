@@ -1,0 +1,61 @@
+// Models that are TorchScript modules.
+#pragma once
+
+#include "model.hpp"
+#include "program.hpp"
+
+#include <map>
+#include <mutex>
+#include <set>
+
+namespace neurotap {
+
+class ScriptModel : public Model {
+  public:
+    // A model that someone else holds too may change between runs.
+    ScriptModel(const torch::jit::Module &module, const std::string &method, bool shared);
+
+    const std::vector<std::string> &values() const override;
+    bool has(const std::string &name) const override;
+    bool reaches(const std::string &name) const override;
+    std::shared_ptr<const Runnable> prepare(const Taps &taps, bool whole) const override;
+    const std::shared_ptr<HookRegistry> &registry_of(const std::string &layer) const override;
+    void move(const at::Device *device, const at::ScalarType *dtype) override;
+
+    const HookRegistry &hooks() const { return *hooks_; }
+
+    // The program for taps and hooks (NULL for none). Compiled on first use; later calls only look
+    // it up.
+    std::shared_ptr<const Program> program(const Taps &taps, bool whole,
+                                           const HookSet *hooks) const;
+    bool still_holds(const Program &program) const { return !shared_ || program.holds(); }
+
+  private:
+    // Layers by name, with what is hooked of them: before, after.
+    using HookedLayers = std::vector<std::tuple<std::string, bool, bool>>;
+    using ProgramKey = std::tuple<std::vector<std::string>, ntap_layer_side, bool, HookedLayers>;
+
+    // What the whole program reaches and computes.
+    struct Catalog {
+        std::map<std::string, bool> values;           // by name: whether a run could reach it
+        std::set<const c10::ivalue::Object *> layers; // those that a run could reach
+        std::vector<std::string> distinct;            // values that are no layer's result
+    };
+
+    size_t layer_index(const std::string &path) const; // the number of layers if there is none
+    Target find_target(const std::string &name, ntap_layer_side side) const;
+    const Catalog &catalog() const;
+    Catalog make_catalog() const;
+    std::shared_ptr<const Program> make_program(const ProgramKey &key) const;
+
+    Entry entry_;
+    bool shared_;
+    std::vector<ObjectPtr> objects_; // of layers_
+    std::shared_ptr<HookRegistry> hooks_ = std::make_shared<HookRegistry>();
+    mutable std::mutex catalog_mutex_;
+    mutable std::unique_ptr<const Catalog> catalog_;
+    mutable std::mutex programs_mutex_;
+    mutable std::map<ProgramKey, std::shared_ptr<const Program>> programs_;
+};
+
+} // namespace neurotap

@@ -1,0 +1,130 @@
+#include "script_run.hpp"
+
+#include "site_operators.hpp"
+
+namespace neurotap {
+namespace {
+
+using torch::jit::Stack;
+
+// Tells the run what its program does.
+class RunObserver final : public SiteObserver {
+  public:
+    RunObserver(const Program &program, const Taps &taps, RunContext &context, HookRun *hooks)
+        : program_(program), taps_(taps), context_(context), hooks_(hooks) {}
+
+    void hand(c10::IValue value) override { values_.push_back(std::move(value)); }
+
+    void reach(size_t site) override {
+        taken_ = std::move(values_);
+        values_.clear();
+        const ProgramSite &at = program_.sites[site];
+        if (at.purpose.kind == Purpose::Kind::kTap)
+            return record(at.purpose.index);
+        try {
+            context_.remember_failure([&] { call_hooks(at); });
+        } catch (...) {
+            throw HookFailed();
+        }
+    }
+
+    c10::IValue take(size_t index, c10::IValue value) override {
+        return replaced_ ? std::move(taken_[index]) : std::move(value);
+    }
+
+  private:
+    void record(size_t tap) {
+        const bool arguments = taps_.side == NTAP_LAYER_INPUT;
+        context_.calls[taps_.slots[tap]].push_back(
+            arguments ? c10::IValue(c10::ivalue::Tuple::create(std::move(taken_)))
+                      : as_one(std::move(taken_)));
+    }
+
+    void call_hooks(const ProgramSite &site) {
+        const bool enters = site.purpose.kind == Purpose::Kind::kEnter;
+        replaced_ = enters ? hooks_->enter(site.purpose.index, taken_, site.types)
+                           : hooks_->leave(site.purpose.index, taken_, site.types);
+        for (size_t i = 0; site.copies && replaced_ && i < taken_.size(); ++i)
+            taken_[i] = deep_copy(taken_[i]);
+    }
+
+    const Program &program_;
+    const Taps &taps_;
+    RunContext &context_;
+    HookRun *hooks_;
+    std::vector<c10::IValue> values_; // of the site that is reached next
+    std::vector<c10::IValue> taken_;  // of the site that was reached last
+    bool replaced_ = false;
+};
+
+// ---- arguments ----
+
+at::Tensor private_copy(const at::Tensor &tensor) { return tensor.detach().clone(); }
+
+at::Tensor copy_with_graph(const at::Tensor &tensor) { return tensor.clone(); }
+
+bool writes(const Program &program, size_t argument) {
+    const auto &written = program.effects.writes_argument;
+    return argument < written.size() && written[argument];
+}
+
+// How the run sees the tensors of an argument: what the program may write to is copied, like
+// everything that the caller must not see change.
+TensorView view_for(const Program &program, size_t argument, bool with_graph) {
+    if (writes(program, argument))
+        return with_graph ? copy_with_graph : private_copy;
+    return with_graph ? same_tensor : without_graph;
+}
+
+void push_arguments(const Program &program, const Arguments &arguments, Stack &stack) {
+    const size_t n_leaves = arguments.leaves.size();
+    for (size_t i = 0; i < n_leaves; ++i) {
+        // A leaf may not be written in place.
+        ntap_value value;
+        value.kind = NTAP_VALUE_TENSOR;
+        value.tensor.tensor = arguments.leaves[i];
+        coerce_argument(program.schema, 1 + i, value, view_for(program, i, true), stack);
+    }
+    coerce_arguments(
+        program.schema, arguments.values, arguments.n_values,
+        [&](size_t i) { return view_for(program, n_leaves + i, arguments.with_graph); }, stack);
+}
+
+// The model itself, or what an isolated run may change in its place.
+ObjectPtr model_for(const Program &program, RunContext &context) {
+    return context.isolated() && program.effects.writes_module ? context.copy_of(program.self)
+                                                               : program.self;
+}
+
+void execute(const Program &program, RunContext &context, Stack &stack) {
+    try {
+        torch::jit::InterpreterState(program.code).run(stack);
+    } catch (const HookFailed &) {
+        std::rethrow_exception(context.failure);
+    }
+}
+
+} // namespace
+
+std::shared_ptr<const Program> ScriptRun::program_for(const HookRun *hooks) const {
+    if (hooks == nullptr && model_->still_holds(*plain_))
+        return plain_;
+    return model_->program(taps_, whole_, hooks == nullptr ? nullptr : hooks->hooks().get());
+}
+
+c10::IValue ScriptRun::run(RunContext &context, const Arguments &arguments) const {
+    HookRun *hooks = context.hooks_of(model_->hooks());
+    const auto program = program_for(hooks);
+    Stack stack;
+    stack.emplace_back(model_for(*program, context));
+    push_arguments(*program, arguments, stack);
+    if (context.isolated() && program->effects.draws_random)
+        context.draw_random(devices_of(stack));
+    if (!program->sites.empty())
+        stack.push_back(c10::IValue::make_capsule(
+            c10::make_intrusive<RunObserver>(*program, taps_, context, hooks)));
+    execute(*program, context, stack);
+    return whole_ ? stack.at(0) : c10::IValue();
+}
+
+} // namespace neurotap

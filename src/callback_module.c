@@ -1,0 +1,25 @@
+/* Callback modules: the options and their defaults. */
+#include "internal.h"
+
+static ntap_status check_layers(const ntap_callback_module_options *options, ntap_error *err) {
+    for (size_t i = 0; i < options->n_layers; ++i) {
+        if (options->layers == NULL)
+            return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT,
+                                  "options.layers is NULL, but n_layers is %zu", options->n_layers);
+        if (options->layers[i] == NULL)
+            return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT, "options.layers[%zu] is NULL",
+                                  i);
+    }
+    return NTAP_OK;
+}
+
+ntap_status ntap_module_new_callback(const ntap_module *base, ntap_forward_function forward,
+                                     void *context, const ntap_callback_module_options *options,
+                                     ntap_module **module, ntap_error *err) {
+    ntap_callback_module_options read = NTAP_CALLBACK_MODULE_OPTIONS_INIT;
+    NTAPI_REQUIRE(forward, err);
+    NTAPI_REQUIRE(module, err);
+    NTAPI_TRY(ntapi_options_read(&read, sizeof read, options, err));
+    NTAPI_TRY(check_layers(&read, err));
+    return capi_module_new_callback(base, forward, context, &read, module, err);
+}
