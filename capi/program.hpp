@@ -31,9 +31,10 @@ struct ProgramSite {
 
 struct Program {
     torch::jit::Code code;
-    ObjectPtr self;                  // the model; the graph's first input
-    c10::FunctionSchema schema;      // of the method; the graph's next inputs
-    std::vector<ProgramSite> sites;  // if there are any, the observer is the graph's last input
+    ObjectPtr self;             // the model; the graph's first input
+    c10::FunctionSchema schema; // of the method; the graph's next inputs
+    std::vector<ProgramSite> sites;
+    bool observed;                   // whether the graph's last input is the sites' observer
     bool whole;                      // whether the method's result is the graph's first output
     std::vector<size_t> site_counts; // for each tap, in how many places it is recorded
     Effects effects;

@@ -120,7 +120,7 @@ c10::IValue ScriptRun::run(RunContext &context, const Arguments &arguments) cons
     push_arguments(*program, arguments, stack);
     if (context.isolated() && program->effects.draws_random)
         context.draw_random(devices_of(stack));
-    if (!program->sites.empty())
+    if (program->observed)
         stack.push_back(c10::IValue::make_capsule(
             c10::make_intrusive<RunObserver>(*program, taps_, context, hooks)));
     execute(*program, context, stack);
