@@ -25,7 +25,7 @@ struct Entry {
 struct Target {
     ObjectPtr layer;   // the layer, or the one in whose code the value is
     std::string value; // "" for the layer itself, otherwise its name there: "add:1", "relu:2/add:1"
-    ntap_layer_side side;
+    ntap_layer_side side = NTAP_LAYER_OUTPUT;
 };
 
 // A place where a target is reached. The marker is a node that takes the target's values there

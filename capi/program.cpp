@@ -188,6 +188,34 @@ std::vector<ProgramSite> instrument(const Plan &plan, const Compilation &compila
     return sites;
 }
 
+// A value that stands for a target at one of its sites.
+struct Occurrence {
+    size_t target;
+    const Value *value;
+};
+
+std::vector<Occurrence> find_occurrences(Graph &graph, const std::vector<ProgramSite> &sites) {
+    std::vector<Occurrence> occurrences;
+    visit(graph.block(), [&](Node *node) {
+        if (node->kind() != reach_symbol())
+            return;
+        const ProgramSite &site = sites[site_of(node)];
+        for (const Node *hand : hands_of(node, site))
+            occurrences.push_back(Occurrence{site.purpose.index, hand->input(1)});
+    });
+    return occurrences;
+}
+
+// Of several targets with one value, the first owns it.
+std::unordered_map<const Value *, size_t> find_owners(const std::vector<Occurrence> &occurrences) {
+    std::unordered_map<const Value *, size_t> owners;
+    for (const Occurrence &occurrence : occurrences) {
+        size_t &owner = owners.emplace(occurrence.value, occurrence.target).first->second;
+        owner = std::min(owner, occurrence.target);
+    }
+    return owners;
+}
+
 } // namespace
 
 bool Program::holds() const {
@@ -212,34 +240,25 @@ std::shared_ptr<const Program> compile(const Entry &entry, Plan plan,
                 find_operator_without_gradient(*graph), std::move(plan.assumptions)});
 }
 
-std::vector<Reach> find_reachable(Plan plan) {
+std::vector<Reached> find_reached(Plan plan) {
     const CompileModes modes;
     Compilation compilation{{}, plan.targets.size(), false};
     for (size_t i = 0; i < plan.targets.size(); ++i)
         compilation.purposes.push_back(Purpose{Kind::kTap, i, false});
     const auto sites = instrument(plan, compilation);
     simplify(plan.graph);
-    std::vector<Reach> found(plan.targets.size());
-    std::unordered_map<const Value *, size_t> owner; // of a value: the first target that has it
-    std::vector<std::pair<size_t, const Value *>> seen;
-    visit(plan.graph->block(), [&](Node *node) {
-        if (node->kind() != reach_symbol())
-            return;
-        const ProgramSite &site = sites[site_of(node)];
-        const auto hands = hands_of(node, site);
-        found[site.purpose.index].reachable = true;
-        if (hands.size() != 1)
-            found[site.purpose.index].distinct = true;
-        for (const Node *hand : hands) {
-            seen.emplace_back(site.purpose.index, hand->input(1));
-            const auto first = owner.emplace(hand->input(1), site.purpose.index).first;
-            first->second = std::min(first->second, site.purpose.index);
-        }
-    });
-    for (const auto &entry : seen)
-        if (owner.at(entry.second) == entry.first)
-            found[entry.first].distinct = true;
-    return found;
+    const auto occurrences = find_occurrences(*plan.graph, sites);
+    const auto owners = find_owners(occurrences);
+    std::vector<Reached> reached;
+    std::unordered_map<size_t, size_t> place; // of a target in them
+    for (const Occurrence &occurrence : occurrences) {
+        const auto known = place.emplace(occurrence.target, reached.size());
+        if (known.second)
+            reached.push_back(Reached{occurrence.target, false});
+        if (owners.at(occurrence.value) == occurrence.target)
+            reached[known.first->second].distinct = true;
+    }
+    return reached;
 }
 
 } // namespace neurotap

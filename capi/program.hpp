@@ -55,12 +55,12 @@ struct Compilation {
 std::shared_ptr<const Program> compile(const Entry &entry, Plan plan,
                                        const Compilation &compilation);
 
-// For each of a plan's targets whether a run could reach it at all, now that branches which are
-// never taken are gone; and whether its value is not that of an earlier target.
-struct Reach {
-    bool reachable = false;
-    bool distinct = false;
+// The targets of a plan that a run could reach, now that branches which are never taken are gone,
+// in the order of the text.
+struct Reached {
+    size_t target;
+    bool distinct; // whether its value is not that of an earlier target
 };
-std::vector<Reach> find_reachable(Plan plan);
+std::vector<Reached> find_reached(Plan plan);
 
 } // namespace neurotap

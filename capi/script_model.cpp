@@ -83,21 +83,21 @@ ScriptModel::ScriptModel(const torch::jit::Module &module, const std::string &me
     signature_ = describe_signature(entry_.function().getSchema());
 }
 
-size_t ScriptModel::layer_index(const std::string &path) const {
-    const auto found = std::find_if(layers_.begin(), layers_.end(),
-                                    [&](const Layer &layer) { return layer.path == path; });
-    return static_cast<size_t>(found - layers_.begin());
-}
-
-Target ScriptModel::find_target(const std::string &name, ntap_layer_side side) const {
-    size_t index = layer_index(name);
-    if (index < layers_.size())
-        return Target{objects_[index], "", side};
+bool ScriptModel::find_target(const std::string &name, Target &target) const {
+    const auto find_layer = [&](const std::string &path) {
+        const auto layer = std::find_if(layers_.begin(), layers_.end(),
+                                        [&](const Layer &it) { return it.path == path; });
+        if (layer == layers_.end())
+            return false;
+        target.layer = objects_[static_cast<size_t>(layer - layers_.begin())];
+        return true;
+    };
     const auto parts = split_value_name(name);
-    index = layer_index(parts.first);
-    if (index < layers_.size())
-        return Target{objects_[index], parts.second, side};
-    fail(NTAP_ERROR_NOT_FOUND, "layer '", name, "' not found");
+    target.value = "";
+    if (find_layer(name))
+        return true;
+    target.value = parts.second;
+    return name.find(':') != std::string::npos && find_layer(parts.first);
 }
 
 // ---- what there is ----
@@ -108,23 +108,24 @@ ScriptModel::Catalog ScriptModel::make_catalog() const {
         layers.push_back(Target{object, "", NTAP_LAYER_OUTPUT});
     Plan plan = plan_everything(entry_, std::move(layers));
     const auto targets = plan.targets;
-    const auto reach = find_reachable(std::move(plan));
-    Catalog found;
-    for (size_t i = 0; i < objects_.size(); ++i)
-        if (reach[i].reachable)
-            found.layers.insert(objects_[i].get());
-    for (size_t layer = 0; layer < objects_.size(); ++layer) {
-        for (size_t i = objects_.size(); i < targets.size(); ++i) {
-            if (targets[i].layer != objects_[layer])
-                continue;
-            const std::string &path = layers_[layer].path;
-            const std::string name = (path.empty() ? "" : path + "/") + targets[i].value;
-            found.values[name] = reach[i].reachable;
-            if (reach[i].distinct)
-                found.distinct.push_back(name);
-        }
+    auto reached = find_reached(std::move(plan));
+    const auto layer_of = [&](const Reached &found) {
+        return std::find(objects_.begin(), objects_.end(), targets[found.target].layer);
+    };
+    std::stable_sort(reached.begin(), reached.end(),
+                     [&](const Reached &a, const Reached &b) { return layer_of(a) < layer_of(b); });
+    Catalog catalog;
+    for (const Target &target : targets)
+        catalog.reached[{target.layer.get(), target.value}] = false;
+    for (const Reached &found : reached) {
+        const Target &target = targets[found.target];
+        catalog.reached[{target.layer.get(), target.value}] = true;
+        const std::string &path =
+            layers_[static_cast<size_t>(layer_of(found) - objects_.begin())].path;
+        if (found.distinct && !target.value.empty())
+            catalog.values.push_back((path.empty() ? "" : path + "/") + target.value);
     }
-    return found;
+    return catalog;
 }
 
 const ScriptModel::Catalog &ScriptModel::catalog() const {
@@ -134,20 +135,22 @@ const ScriptModel::Catalog &ScriptModel::catalog() const {
     return *catalog_;
 }
 
-const std::vector<std::string> &ScriptModel::values() const { return catalog().distinct; }
+const std::vector<std::string> &ScriptModel::values() const { return catalog().values; }
 
 bool ScriptModel::has(const std::string &name) const {
-    if (layer_index(name) < layers_.size())
-        return true;
-    return name.find(':') != std::string::npos && catalog().values.count(name) != 0;
+    Target target;
+    if (!find_target(name, target))
+        return false;
+    return target.value.empty() || catalog().reached.count({target.layer.get(), target.value}) != 0;
 }
 
 bool ScriptModel::reaches(const std::string &name) const {
-    const size_t index = layer_index(name);
-    if (index < layers_.size())
-        return catalog().layers.count(objects_[index].get()) != 0;
-    const auto found = catalog().values.find(name);
-    return found != catalog().values.end() && found->second;
+    Target target;
+    if (!find_target(name, target))
+        return false;
+    const auto &reached = catalog().reached;
+    const auto found = reached.find({target.layer.get(), target.value});
+    return found != reached.end() && found->second;
 }
 
 const std::shared_ptr<HookRegistry> &ScriptModel::registry_of(const std::string & /*layer*/) const {
@@ -162,7 +165,11 @@ std::shared_ptr<const Program> ScriptModel::make_program(const ProgramKey &key) 
     std::vector<Target> targets;
     Compilation compilation{{}, taps.size(), std::get<2>(key)};
     const auto add = [&](const std::string &layer, ntap_layer_side side, const Purpose &purpose) {
-        targets.push_back(find_target(layer, side));
+        Target target;
+        target.side = side;
+        if (!find_target(layer, target))
+            fail(NTAP_ERROR_NOT_FOUND, "layer '", layer, "' not found");
+        targets.push_back(target);
         compilation.purposes.push_back(purpose);
     };
     // Hooks come first: a tap records what they leave.

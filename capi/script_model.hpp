@@ -6,7 +6,6 @@
 
 #include <map>
 #include <mutex>
-#include <set>
 
 namespace neurotap {
 
@@ -37,13 +36,13 @@ class ScriptModel : public Model {
 
     // What the whole program reaches and computes.
     struct Catalog {
-        std::map<std::string, bool> values;           // by name: whether a run could reach it
-        std::set<const c10::ivalue::Object *> layers; // those that a run could reach
-        std::vector<std::string> distinct;            // values that are no layer's result
+        // Layers, and values in their code, and whether a run could reach them.
+        std::map<std::pair<const c10::ivalue::Object *, std::string>, bool> reached;
+        std::vector<std::string> values; // the names of those that are no layer's result
     };
 
-    size_t layer_index(const std::string &path) const; // the number of layers if there is none
-    Target find_target(const std::string &name, ntap_layer_side side) const;
+    // The layer or value of that name; whether the layer exists.
+    bool find_target(const std::string &name, Target &target) const;
     const Catalog &catalog() const;
     Catalog make_catalog() const;
     std::shared_ptr<const Program> make_program(const ProgramKey &key) const;

@@ -92,7 +92,11 @@ bool holds_tensor(const c10::TypePtr &type) {
                        [](const c10::TypePtr &part) { return holds_tensor(part); });
 }
 
+// What is done to a list, such as append, gives no new tensors.
 bool gives_tensor(const Node *node) {
+    if (!node->inputs().empty() && node->input(0)->type()->kind() == c10::TypeKind::ListType &&
+        node->kind().is_aten() && node->output(0)->type()->kind() == c10::TypeKind::ListType)
+        return false;
     const auto outputs = node->outputs();
     return std::any_of(outputs.begin(), outputs.end(),
                        [](const Value *value) { return holds_tensor(value->type()); });
