@@ -38,10 +38,10 @@ std::vector<c10::TypePtr> types_of(at::ArrayRef<Value *> values) {
     return types;
 }
 
-Value *take_value(Graph &graph, Value *run, size_t index, Value *value) {
+Value *take_value(Graph &graph, Value *run, size_t index, Value *value, const c10::TypePtr &type) {
     Value *number = graph.insertConstant(static_cast<int64_t>(index));
     Node *take = graph.insertNode(graph.create(take_symbol(), {run, number, value}, 1));
-    take->output()->setType(value->type());
+    take->output()->setType(type);
     return take->output();
 }
 
@@ -54,7 +54,9 @@ void replace_marker(Graph &graph, Node *marker, Value *run, size_t site, bool re
     graph.insertNode(graph.create(reach_symbol(), {run, number}, 0));
     for (size_t i = 0; i < marker->inputs().size(); ++i) {
         Value *value = marker->input(i);
-        marker->output(i)->replaceAllUsesWith(replaces ? take_value(graph, run, i, value) : value);
+        Value *handed_on = marker->output(i);
+        handed_on->replaceAllUsesWith(replaces ? take_value(graph, run, i, value, handed_on->type())
+                                               : value);
     }
     marker->destroy();
 }
@@ -64,7 +66,7 @@ std::vector<ProgramSite> replace_markers(const Plan &plan, Value *run,
     std::vector<ProgramSite> sites;
     for (const Site &site : plan.sites) {
         const Purpose &purpose = purposes[site.target];
-        const auto types = types_of(site.marker->inputs());
+        const auto types = types_of(site.marker->outputs());
         replace_marker(*plan.graph, site.marker, run, sites.size(), purpose.replaces);
         sites.push_back(ProgramSite{purpose, types, false});
     }

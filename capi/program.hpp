@@ -25,7 +25,7 @@ struct Purpose {
 
 struct ProgramSite {
     Purpose purpose;
-    std::vector<c10::TypePtr> types; // of the values
+    std::vector<c10::TypePtr> types; // of what may take the values' place
     bool copies;                     // whether something writes to them later
 };
 

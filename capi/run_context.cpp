@@ -14,12 +14,10 @@ HookRun *RunContext::hooks_of(const HookRegistry &registry) {
 }
 
 const ObjectPtr &RunContext::copy_of(const ObjectPtr &model) {
-    ObjectPtr &copy = copies_[model.get()];
-    if (!copy) {
-        const at::NoGradGuard no_grad; // the copies are values, not results
-        copy = model->deepcopy();
-    }
-    return copy;
+    ObjectPtr &latest = copies_[model.get()];
+    const at::NoGradGuard no_grad; // the copies are values, not results
+    latest = (latest ? latest : model)->deepcopy();
+    return latest;
 }
 
 void RunContext::draw_random(const Devices &devices) {

@@ -32,7 +32,8 @@ class RunContext {
     // The hooks that are in force, the same throughout the run; NULL if there are none.
     HookRun *hooks_of(const HookRegistry &registry);
 
-    // The model that an isolated run may change; a copy, the same throughout the run.
+    // A copy of the model for an isolated run to change. If the run runs it again, that begins with
+    // what the last time left, but does not write to it: autograd may need it.
     const ObjectPtr &copy_of(const ObjectPtr &model);
 
     // From here on the run draws random numbers.

@@ -2,10 +2,29 @@
 
 #include "site_operators.hpp"
 
+#include <algorithm>
+
 namespace neurotap {
 namespace {
 
 using torch::jit::Stack;
+
+bool is_same(const c10::IValue &a, const c10::IValue &b);
+
+bool all_same(c10::ArrayRef<c10::IValue> a, c10::ArrayRef<c10::IValue> b) {
+    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), is_same);
+}
+
+// Whether two values hold the very same tensors.
+bool is_same(const c10::IValue &a, const c10::IValue &b) {
+    if (a.isTensor() && b.isTensor())
+        return a.toTensor().is_same(b.toTensor());
+    if (a.isTuple() && b.isTuple())
+        return all_same(a.toTupleRef().elements(), b.toTupleRef().elements());
+    if (a.isList() && b.isList())
+        return all_same(a.toList().vec(), b.toList().vec());
+    return a.isNone() && b.isNone();
+}
 
 // Tells the run what its program does.
 class RunObserver final : public SiteObserver {
@@ -29,7 +48,7 @@ class RunObserver final : public SiteObserver {
     }
 
     c10::IValue take(size_t index, c10::IValue value) override {
-        return replaced_ ? std::move(taken_[index]) : std::move(value);
+        return replaced_[index] ? std::move(taken_[index]) : std::move(value);
     }
 
   private:
@@ -41,11 +60,16 @@ class RunObserver final : public SiteObserver {
     }
 
     void call_hooks(const ProgramSite &site) {
+        const auto handed = site.copies ? taken_ : std::vector<c10::IValue>();
         const bool enters = site.purpose.kind == Purpose::Kind::kEnter;
-        replaced_ = enters ? hooks_->enter(site.purpose.index, taken_, site.types)
-                           : hooks_->leave(site.purpose.index, taken_, site.types);
-        for (size_t i = 0; site.copies && replaced_ && i < taken_.size(); ++i)
+        const bool replaced = enters ? hooks_->enter(site.purpose.index, taken_, site.types)
+                                     : hooks_->leave(site.purpose.index, taken_, site.types);
+        replaced_.assign(taken_.size(), replaced);
+        for (size_t i = 0; site.copies && replaced && i < taken_.size(); ++i) {
+            // Who hands a copy back means the value that it is a copy of.
+            replaced_[i] = !is_same(taken_[i], handed[i]);
             taken_[i] = deep_copy(taken_[i]);
+        }
     }
 
     const Program &program_;
@@ -54,7 +78,7 @@ class RunObserver final : public SiteObserver {
     HookRun *hooks_;
     std::vector<c10::IValue> values_; // of the site that is reached next
     std::vector<c10::IValue> taken_;  // of the site that was reached last
-    bool replaced_ = false;
+    std::vector<bool> replaced_;      // which of them a hook replaced
 };
 
 // ---- arguments ----

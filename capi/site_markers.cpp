@@ -47,14 +47,39 @@ Node *mark_behind(size_t target, at::ArrayRef<Value *> values, Node *position) {
     return marker;
 }
 
+// The schema of what a node runs; NULL if it is not known.
+const c10::FunctionSchema *schema_of(const Node *node) {
+    if (!is_call(node))
+        return node->maybeSchema();
+    const auto type = node->input(0)->type();
+    if (const auto function = type->cast<c10::FunctionType>())
+        return &function->function()->getSchema();
+    const auto cls = type->cast<c10::ClassType>();
+    const auto *method = cls ? cls->findMethod(node->s(attr::name)) : nullptr;
+    return method == nullptr ? nullptr : &method->getSchema();
+}
+
+// What may be passed in place of an argument: also a tensor where this call passes None.
+void widen_to_parameter(const c10::FunctionSchema *schema, size_t index, Value *argument) {
+    if (schema == nullptr || index >= schema->arguments().size())
+        return;
+    const auto &parameter = schema->arguments()[index].type();
+    if (parameter->kind() == c10::TypeKind::OptionalType && !parameter->hasFreeVariables())
+        argument->setType(parameter);
+}
+
 // The node, and only it, works on the marker's outputs.
 void mark_arguments(size_t target, Node *node) {
     const auto arguments = arguments_of(node);
     const size_t offset = node->inputs().size() - arguments.size();
+    const bool has_self = node->kind() == prim::CallMethod;
+    const c10::FunctionSchema *schema = schema_of(node);
     Node *marker = create_marker(target, arguments, *node->owningGraph());
     marker->insertBefore(node);
-    for (size_t i = 0; i < marker->outputs().size(); ++i)
+    for (size_t i = 0; i < marker->outputs().size(); ++i) {
+        widen_to_parameter(schema, i + (has_self ? 1 : 0), marker->output(i));
         node->replaceInput(offset + i, marker->output(i));
+    }
 }
 
 // The call, compiled into the model by its author, of a hook of `module` on `result`.
@@ -68,18 +93,26 @@ bool is_hook(const Node *user, const Value *module, const Value *result) {
     return std::find(hooks.begin(), hooks.end(), function) != hooks.end();
 }
 
+// The next hook on a call's result, also behind markers; NULL if there is none.
+Node *next_hook(const Value *module, const Value *result) {
+    for (const torch::jit::Use &use : result->uses()) {
+        if (is_hook(use.user, module, result))
+            return use.user;
+        Node *hook =
+            is_marker(use.user) ? next_hook(module, use.user->output(use.offset)) : nullptr;
+        if (hook != nullptr)
+            return hook;
+    }
+    return nullptr;
+}
+
 // Hooks that were compiled into the model run in the caller, on the result of forward: the layer's
 // value is what the last of them returns.
 Node *last_hook(Node *call) {
-    for (Node *last = call;;) {
-        const auto &uses = last->output()->uses();
-        const auto next = std::find_if(uses.begin(), uses.end(), [&](const torch::jit::Use &use) {
-            return is_marker(use.user) || is_hook(use.user, call->input(0), last->output());
-        });
-        if (next == uses.end())
-            return last;
-        last = next->user;
-    }
+    Node *last = call;
+    while (Node *next = next_hook(call->input(0), last->output()))
+        last = next;
+    return last;
 }
 
 bool holds_tensor(const c10::TypePtr &type) {
