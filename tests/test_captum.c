@@ -1,167 +1,25 @@
 /* Every case of the fixtures: the attribution equals what captum (or, where captum cannot, PyTorch
  * with hooks in Python) computed on the eager model, or fails with the status that the design asks
  * for. See fixtures/make_fixtures.py. */
-#include "support.h"
+#include "fixture_support.h"
 
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-enum { MOST_TENSORS = 8 };
-
-/* ---- JSON to arguments ---- */
-
-static ntap_tensor *read_fixture(const char *name) {
-    ntap_tensor *tensor = NULL;
-    assert_ok(ntap_tensor_read_npy(fixture_path(name), &tensor, &test_err));
-    return tensor;
-}
-
-static ntap_value *to_value(const json_t *json);
-
-static ntap_value *to_sequence(const json_t *array, int tuple) {
-    const size_t count = json_array_size(array);
-    ntap_value *items[16] = {NULL};
-    const ntap_value *lent[16] = {NULL};
-    ntap_value *sequence = NULL;
-    assert_true(count <= 16);
-    for (size_t i = 0; i < count; ++i)
-        lent[i] = items[i] = to_value(json_array_get(array, i));
-    assert_ok(tuple ? ntap_value_new_tuple(lent, count, &sequence, &test_err)
-                    : ntap_value_new_list(lent, count, &sequence, &test_err));
-    for (size_t i = 0; i < count; ++i)
-        ntap_value_free(items[i]);
-    return sequence;
-}
-
-/* {"npy": file}, {"tuple": [...]} or, with any other keys, a dictionary. */
-static ntap_value *to_object_value(const json_t *object) {
-    const char *file = json_string_value(json_object_get(object, "npy"));
-    if (file != NULL) {
-        ntap_tensor *tensor = read_fixture(file);
-        ntap_value *value = make_tensor_value(tensor);
-        ntap_tensor_free(tensor);
-        return value;
-    }
-    const json_t *tuple = json_object_get(object, "tuple");
-    assert_non_null(tuple);
-    return to_sequence(tuple, 1);
-}
-
-static ntap_value *to_value(const json_t *json) {
-    switch (json_typeof(json)) {
-    case JSON_OBJECT:
-        return to_object_value(json);
-    case JSON_ARRAY:
-        return to_sequence(json, 0);
-    case JSON_STRING:
-        return make_string(json_string_value(json));
-    case JSON_INTEGER:
-        return make_int(json_integer_value(json));
-    case JSON_REAL:
-        return make_double(json_real_value(json));
-    case JSON_TRUE:
-    case JSON_FALSE:
-        return make_bool(json_is_true(json));
-    default:
-        return make_none();
-    }
-}
-
-/* ---- a case ---- */
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    assert_non_null(text);
-    return text;
-}
-
-static size_t read_tensors(const json_t *names, ntap_tensor **tensors) {
-    const size_t count = json_array_size(names);
-    assert_true(count <= MOST_TENSORS);
-    for (size_t i = 0; i < count; ++i)
-        tensors[i] = read_fixture(json_string_value(json_array_get(names, i)));
-    return count;
-}
-
-/* Everything that a case passes; the same for those that succeed and those that fail. */
-typedef struct attempt {
-    ntap_module *module;
-    ntap_neuron_gradient *gradient;
-    ntap_selector *selector;
-    ntap_tensor *inputs[MOST_TENSORS];
-    ntap_value *args[MOST_TENSORS];
-    size_t n_inputs;
-    size_t n_args;
-} attempt;
-
-static void prepare(const json_t *item, attempt *a) {
-    const json_t *args = json_object_get(item, "args");
-    memset(a, 0, sizeof *a);
-    a->n_inputs = read_tensors(json_object_get(item, "inputs"), a->inputs);
-    a->n_args = json_array_size(args);
-    assert_true(a->n_args <= MOST_TENSORS);
-    for (size_t i = 0; i < a->n_args; ++i)
-        a->args[i] = to_value(json_array_get(args, i));
-}
-
-static ntap_status load_case(const json_t *item, int training, attempt *a) {
-    ntap_load_options options = NTAP_LOAD_OPTIONS_INIT;
-    options.training = training;
-    return ntap_module_load(fixture_path(text_of(item, "model")), &options, &a->module, &test_err);
-}
-
-static ntap_status open_layer(const json_t *item, attempt *a) {
-    ntap_neuron_gradient_options options = NTAP_NEURON_GRADIENT_OPTIONS_INIT;
-    options.side =
-        strcmp(text_of(item, "side"), "input") == 0 ? NTAP_LAYER_INPUT : NTAP_LAYER_OUTPUT;
-    return ntap_neuron_gradient_new(a->module, text_of(item, "layer"), &options, &a->gradient,
-                                    &test_err);
-}
-
-static ntap_status run_case(const json_t *item, attempt *a, ntap_tensor **grads) {
-    const ntap_value *args[MOST_TENSORS] = {NULL};
-    const ntap_tensor *inputs[MOST_TENSORS] = {NULL};
-    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
-    memcpy(args, a->args, sizeof args);
-    memcpy(inputs, a->inputs, sizeof inputs);
-    options.additional_arguments = args;
-    options.n_additional_arguments = a->n_args;
-    options.call = json_integer_value(json_object_get(item, "call"));
-    if (strcmp(text_of(item, "unused"), "zero") == 0)
-        options.unused_inputs = NTAP_UNUSED_INPUTS_ZERO;
-    return ntap_neuron_gradient_attribute(a->gradient, inputs, a->n_inputs, a->selector, &options,
-                                          grads, &test_err);
-}
 
 static ntap_status attribute_case(const json_t *item, int training, attempt *a,
                                   ntap_tensor **grads) {
-    ntap_status status = load_case(item, training, a);
+    ntap_status status = attempt_load(item, training, a);
     if (status == NTAP_OK)
-        status = open_layer(item, a);
+        status = attempt_open(item, a);
     if (status == NTAP_OK)
-        status = ntap_selector_parse(text_of(item, "selector"), &a->selector, &test_err);
-    if (status == NTAP_OK)
-        status = run_case(item, a, grads);
+        status = attempt_attribute(item, a, grads);
     return status;
-}
-
-static void clear(attempt *a) {
-    for (size_t i = 0; i < a->n_inputs; ++i)
-        ntap_tensor_free(a->inputs[i]);
-    for (size_t i = 0; i < a->n_args; ++i)
-        ntap_value_free(a->args[i]);
-    ntap_selector_free(a->selector);
-    ntap_neuron_gradient_free(a->gradient);
-    ntap_module_free(a->module);
 }
 
 static void check_against_reference(const json_t *item, int training) {
     attempt a;
     ntap_tensor *expected[MOST_TENSORS] = {NULL};
     ntap_tensor *grads[MOST_TENSORS] = {NULL};
-    prepare(item, &a);
+    attempt_prepare(item, &a);
     assert_int_equal(read_tensors(json_object_get(item, "expected"), expected), a.n_inputs);
     assert_ok(attribute_case(item, training, &a, grads));
     for (size_t i = 0; i < a.n_inputs; ++i) {
@@ -169,7 +27,7 @@ static void check_against_reference(const json_t *item, int training) {
         ntap_tensor_free(expected[i]);
         ntap_tensor_free(grads[i]);
     }
-    clear(&a);
+    attempt_clear(&a);
 }
 
 static void equals_reference(void **state) { check_against_reference((const json_t *)*state, 0); }
@@ -184,7 +42,7 @@ static void fails_as_designed(void **state) {
     ntap_tensor *grads[MOST_TENSORS];
     for (size_t i = 0; i < MOST_TENSORS; ++i)
         grads[i] = (ntap_tensor *)POISON;
-    prepare(item, &a);
+    attempt_prepare(item, &a);
     support_reset_error();
     const ntap_status status = attribute_case(item, 0, &a, grads);
     assert_string_equal(ntap_status_name(status), text_of(item, "status"));
@@ -192,45 +50,11 @@ static void fails_as_designed(void **state) {
     assert_string_not_equal(test_err.message, "");
     for (size_t i = 0; i < MOST_TENSORS; ++i)
         assert_untouched(grads[i]);
-    clear(&a);
+    attempt_clear(&a);
 }
 
-/* ---- all cases ---- */
-
-/* The behaviours and the case, such as "B8 B9 cnn.conv2.input.1,2,3.traced". */
-static char *test_name(const json_t *item) {
-    const json_t *behaviours = json_object_get(item, "behaviours");
-    char *name = (char *)calloc(1, 256);
-    assert_non_null(name);
-    size_t used = 0;
-    for (size_t i = 0; i < json_array_size(behaviours); ++i)
-        used += (size_t)snprintf(name + used, 256 - used, "%s ",
-                                 json_string_value(json_array_get(behaviours, i)));
-    (void)snprintf(name + used, 256 - used, "%s", text_of(item, "name"));
-    return name;
-}
-
-/* Runs one test for every case of a file; returns how many failed. */
 static int run_file(const char *file, CMUnitTestFunction test) {
-    json_error_t error;
-    json_t *cases = json_load_file(fixture_path(file), 0, &error);
-    const size_t count = json_array_size(cases);
-    struct CMUnitTest *tests = (struct CMUnitTest *)calloc(count + 1, sizeof *tests);
-    if (count == 0 || tests == NULL) {
-        fprintf(stderr, "%s: %s\n", file, error.text);
-        return 1;
-    }
-    for (size_t i = 0; i < count; ++i) {
-        tests[i].name = test_name(json_array_get(cases, i));
-        tests[i].test_func = test;
-        tests[i].initial_state = json_array_get(cases, i);
-    }
-    const int failed = _cmocka_run_group_tests(file, tests, count, NULL, NULL);
-    for (size_t i = 0; i < count; ++i)
-        free((char *)(uintptr_t)tests[i].name);
-    free(tests);
-    json_decref(cases);
-    return failed;
+    return run_cases(file, load_cases(file), test);
 }
 
 int main(void) {
