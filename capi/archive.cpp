@@ -239,6 +239,22 @@ void check_pickle_record(const Archive &archive, const std::string &name, const 
     });
 }
 
+// libtorch writes these operators, but cannot read them.
+void refuse_optimized(const std::string &code, const std::string &name) {
+    if (code.find("prim.ConstantMKLDNNTensor") == std::string::npos &&
+        code.find("prim.mkldnn_convolution") == std::string::npos)
+        return;
+    fail(
+        NTAP_ERROR_UNSUPPORTED, "'", name, "' was written behind ",
+        "torch.jit.optimize_for_inference, whose MKL-DNN operators libtorch cannot load and cannot "
+        "differentiate; save the model before it is optimized");
+}
+
+void check_code(const std::string &code, const std::string &name, const std::string &path) {
+    check_nesting(code, name, path);
+    refuse_optimized(code, name);
+}
+
 } // namespace
 
 ArchiveKind check_archive(const ByteSource &source, const std::string &name) {
@@ -257,7 +273,7 @@ ArchiveKind check_archive(const ByteSource &source, const std::string &name) {
             (in_code && ends_with(path, ".debug_pkl")))
             check_pickle_record(archive, name, path);
         else if (in_code && ends_with(path, ".py"))
-            check_nesting(archive.read(path), name, path);
+            check_code(archive.read(path), name, path);
     }
     return archive.has(root + "constants.pkl") ? ArchiveKind::kProgram : ArchiveKind::kObject;
 }

@@ -33,8 +33,10 @@ size_t count_nodes(const Block *block) {
 class Planner {
   public:
     Planner(const Entry &entry, std::vector<Target> targets, bool everything)
-        : model_(entry.model._ivalue()), markers_(std::move(targets), everything),
+        : model_(entry.model._ivalue()), seeks_(everything || !targets.empty()),
+          markers_(std::move(targets), everything),
           graph_(entry.model.get_method(entry.method).graph()->copy()) {
+        original_ = graph_->copy();
         modules_.track(graph_->inputs().at(0), model_);
         inline_forks(*graph_);
         list_carriers(model_, {});
@@ -45,6 +47,8 @@ class Planner {
         markers_.mark_code(Scope{model_, ""}, *graph_);
         markers_.mark_model(model_.get(), *graph_);
         inline_block(graph_->block());
+        if (replaces_layers_)
+            return Plan{original_, {}, {}, {}};
         modules_.fold_attributes(*graph_);
         const auto sites = markers_.collect_sites(*graph_);
         return Plan{graph_, markers_.take_targets(), sites, modules_.take_assumptions()};
@@ -75,8 +79,15 @@ class Planner {
         else if (is_marker(node))
             modules_.track_through(node);
         else if (node->kind() == prim::SetAttr && is_module_type(node->input(1)->type()))
+            visit_replacement(node);
+    }
+
+    // Where nothing is sought, such a model runs as it is.
+    void visit_replacement(const Node *set) {
+        if (seeks_)
             fail(NTAP_ERROR_UNSUPPORTED, "the model's forward replaces its submodule '",
-                 node->s(attr::name), "' while it runs; such models cannot be instrumented");
+                 set->s(attr::name), "' while it runs; such models cannot be instrumented");
+        replaces_layers_ = true;
     }
 
     bool inline_call(Node *node) {
@@ -210,9 +221,12 @@ class Planner {
     }
 
     ObjectPtr model_;
+    bool seeks_; // whether there are any targets
+    bool replaces_layers_ = false;
     SiteMarkers markers_;
     ModuleValues modules_;
     std::shared_ptr<Graph> graph_;
+    std::shared_ptr<Graph> original_;
     std::vector<Carrier> carriers_;
     // Candidates that a call's receiver is known not to be; an entry goes when its node does.
     std::unordered_map<Node *, std::unordered_set<const c10::ivalue::Object *>> excluded_;

@@ -375,8 +375,99 @@ static void a_module_converts_to_floating_point_types_only(void **state) {
     ntap_module_free(module);
 }
 
+/* ---- what is out of reach ---- */
+
+static void b21_a_model_that_replaces_a_layer_runs_but_cannot_be_instrumented(void **state) {
+    (void)state;
+    ntap_module *module = load("reassigned.pt");
+    ntap_tensor *input = read_input("reassigned.x.npy");
+    ntap_tensor *expected = read_input("reassigned.out.npy"); /* by the eager model */
+    ntap_value *args[] = {make_tensor_value(input), make_bool(1)};
+    const ntap_value *const lent[] = {args[0], args[1]};
+    const char *layer = "b";
+    size_t count = 77;
+    ntap_value *result = (ntap_value *)POISON;
+    assert_fails(NTAP_ERROR_UNSUPPORTED, ntap_module_capture(module, &layer, 1, NTAP_LAYER_OUTPUT,
+                                                             lent, 2, &result, &test_err));
+    assert_message("the model's forward replaces its submodule 'a' while it runs");
+    assert_untouched(result);
+    assert_fails(NTAP_ERROR_UNSUPPORTED, ntap_module_value_count(module, &count, &test_err));
+    assert_int_equal(count, 77);
+    assert_ok(ntap_module_forward(module, lent, 2, &result, &test_err));
+    assert_close(ntap_value_get_tensor(result), expected, 1e-6);
+    ntap_value_free(result);
+    ntap_value_free(args[0]);
+    ntap_value_free(args[1]);
+    ntap_tensor_free(expected);
+    ntap_tensor_free(input);
+    ntap_module_free(module);
+}
+
+static void b21_an_optimized_file_is_refused_with_the_reason(void **state) {
+    (void)state;
+    ntap_module *module = (ntap_module *)POISON;
+    assert_fails(NTAP_ERROR_UNSUPPORTED,
+                 ntap_module_load(fixture_path("cnn.optimized.pt"), NULL, &module, &test_err));
+    assert_message("torch.jit.optimize_for_inference");
+    assert_untouched(module);
+}
+
+/* ---- another method than forward ---- */
+
+static void b21_another_method_is_the_entry(void **state) {
+    (void)state;
+    ntap_load_options options = NTAP_LOAD_OPTIONS_INIT;
+    ntap_module *module = (ntap_module *)POISON;
+    options.method = "encoed";
+    assert_fails(NTAP_ERROR_UNSUPPORTED, ntap_module_load(fixture_path("methods.scripted.pt"),
+                                                          &options, &module, &test_err));
+    assert_message("the model has no method 'encoed'");
+    assert_untouched(module);
+    options.method = "finish";
+    assert_ok(ntap_module_load(fixture_path("methods.scripted.pt"), &options, &module, &test_err));
+    assert_string_equal(ntap_module_signature(module), "finish(Tensor x) -> Tensor");
+    /* What forward hands to it gives what it gives to forward. */
+    ntap_module *whole = load("methods.scripted.pt");
+    ntap_tensor *input = read_input("methods.x.npy");
+    ntap_value *received = capture(whole, "finish:1", NTAP_LAYER_INPUT, input);
+    ntap_value *returned = capture(whole, "finish:1", NTAP_LAYER_OUTPUT, input);
+    const ntap_value *arguments = ntap_value_item(received, 0);
+    ntap_value *result = forward(module, ntap_value_get_tensor(ntap_value_item(arguments, 0)));
+    assert_close(ntap_value_get_tensor(result), ntap_value_get_tensor(ntap_value_item(returned, 0)),
+                 0);
+    ntap_value_free(result);
+    ntap_value_free(received);
+    ntap_value_free(returned);
+    ntap_tensor_free(input);
+    ntap_module_free(whole);
+    ntap_module_free(module);
+}
+
+/* ---- values ---- */
+
+static void b21_values_have_names_from_the_text(void **state) {
+    static const char *const expected[] = {"conv2d:1", "relu_:1", "max_pool2d:1",
+                                           "conv2d:2", "relu_:2", "adaptive_avg_pool2d:1",
+                                           "flatten:1"};
+    (void)state;
+    ntap_module *module = load("cnn.frozen.pt");
+    size_t count = 0;
+    const char *name = NULL;
+    assert_ok(ntap_module_value_count(module, &count, &test_err));
+    assert_int_equal(count, sizeof expected / sizeof *expected);
+    for (size_t i = 0; i < count; ++i) {
+        assert_ok(ntap_module_value_name(module, i, &name, &test_err));
+        assert_string_equal(name, expected[i]);
+    }
+    ntap_module_free(module);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(b21_a_model_that_replaces_a_layer_runs_but_cannot_be_instrumented),
+        cmocka_unit_test(b21_an_optimized_file_is_refused_with_the_reason),
+        cmocka_unit_test(b21_another_method_is_the_entry),
+        cmocka_unit_test(b21_values_have_names_from_the_text),
         cmocka_unit_test(layers_are_listed_depth_first_with_their_classes),
         cmocka_unit_test(b20_traced_files_list_the_same_layers),
         cmocka_unit_test(the_signature_shows_types_and_defaults),

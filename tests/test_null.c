@@ -305,6 +305,81 @@ static void module_runs(void **state) {
     assert_untouched(result);
 }
 
+static void module_values(void **state) {
+    size_t count = 77;
+    const char *name = (const char *)POISON;
+    (void)state;
+    refuses("module is NULL", ntap_module_value_count, NULL, &count);
+    refuses("count is NULL", ntap_module_value_count, all.module, NULL);
+    refuses("module is NULL", ntap_module_value_name, NULL, 0, &name);
+    refuses("name is NULL", ntap_module_value_name, all.module, 0, NULL);
+    refuses("index is", ntap_module_value_name, all.module, SIZE_MAX, &name);
+    assert_int_equal(count, 77);
+    assert_untouched(name);
+}
+
+/* ---- hook.h ---- */
+
+static ntap_status observe(const ntap_hook_call *call, void *context, ntap_value **replacement,
+                           ntap_error *err) {
+    (void)call;
+    (void)context;
+    (void)replacement;
+    (void)err;
+    return NTAP_OK;
+}
+
+static void hooks(void **state) {
+    ntap_hook *hook = (ntap_hook *)POISON;
+    (void)state;
+    refuses("module is NULL", ntap_module_add_forward_hook, NULL, "", observe, NULL, NULL, &hook);
+    refuses("layer is NULL", ntap_module_add_forward_hook, all.module, NULL, observe, NULL, NULL,
+            &hook);
+    refuses("callback is NULL", ntap_module_add_forward_hook, all.module, "", NULL, NULL, NULL,
+            &hook);
+    refuses("module is NULL", ntap_module_add_forward_pre_hook, NULL, "", observe, NULL, NULL,
+            &hook);
+    refuses("layer is NULL", ntap_module_add_forward_pre_hook, all.module, NULL, observe, NULL,
+            NULL, &hook);
+    refuses("callback is NULL", ntap_module_add_forward_pre_hook, all.module, "", NULL, NULL, NULL,
+            &hook);
+    assert_untouched(hook);
+}
+
+/* ---- callback_module.h ---- */
+
+static ntap_status look_at_nulls(ntap_view *view, const ntap_value *const *args, size_t n_args,
+                                 void *context, ntap_value **result, ntap_error *err) {
+    ntap_value *tapped = (ntap_value *)POISON;
+    (void)n_args;
+    (void)context;
+    refuses("view is NULL", ntap_view_forward, NULL, args, 1, &tapped);
+    refuses("result is NULL", ntap_view_forward, view, args, 1, NULL);
+    refuses("args is NULL", ntap_view_forward, view, NULL, 1, &tapped);
+    refuses("view is NULL", ntap_tap, NULL, "a", NTAP_LAYER_OUTPUT, args[0], &tapped);
+    refuses("layer is NULL", ntap_tap, view, NULL, NTAP_LAYER_OUTPUT, args[0], &tapped);
+    refuses("value is NULL", ntap_tap, view, "a", NTAP_LAYER_OUTPUT, NULL, &tapped);
+    refuses("tapped is NULL", ntap_tap, view, "a", NTAP_LAYER_OUTPUT, args[0], NULL);
+    refuses("side is 7", ntap_tap, view, "a", (ntap_layer_side)7, args[0], &tapped);
+    assert_untouched(tapped);
+    return ntap_value_clone(args[0], result, err);
+}
+
+static void callback_modules(void **state) {
+    const ntap_value *const args[] = {all.value};
+    ntap_module *module = (ntap_module *)POISON;
+    ntap_value *result = NULL;
+    (void)state;
+    refuses("forward is NULL", ntap_module_new_callback, all.module, NULL, NULL, NULL, &module);
+    refuses("module is NULL", ntap_module_new_callback, all.module, look_at_nulls, NULL, NULL,
+            NULL);
+    assert_untouched(module);
+    assert_ok(ntap_module_new_callback(all.module, look_at_nulls, NULL, NULL, &module, &test_err));
+    assert_int_equal(ntap_module_forward(module, args, 1, &result, NULL), NTAP_OK);
+    ntap_value_free(result);
+    ntap_module_free(module);
+}
+
 static void module_to(void **state) {
     (void)state;
     refuses("module is NULL", ntap_module_to, NULL, &CPU, NTAP_DTYPE_FLOAT32);
@@ -392,6 +467,7 @@ static void frees(void **state) {
     ntap_module_free(NULL);
     ntap_neuron_gradient_free(NULL);
     ntap_selector_free(NULL);
+    ntap_hook_remove(NULL);
 }
 
 static void success_needs_no_error_to_fill(void **state) {
@@ -448,6 +524,9 @@ int main(void) {
         cmocka_unit_test(module_loaders),
         cmocka_unit_test(module_getters),
         cmocka_unit_test(module_runs),
+        cmocka_unit_test(module_values),
+        cmocka_unit_test(hooks),
+        cmocka_unit_test(callback_modules),
         cmocka_unit_test(module_to),
         cmocka_unit_test(selectors),
         cmocka_unit_test(gradients),

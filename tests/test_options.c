@@ -25,6 +25,17 @@ static void load_defaults_are_zero(void **state) {
     assert_int_equal(macro.device.type, zeroed.device.type);
     assert_int_equal(macro.device.index, zeroed.device.index);
     assert_int_equal(macro.training, zeroed.training);
+    assert_ptr_equal(macro.method, zeroed.method);
+}
+
+static void callback_module_defaults_are_zero(void **state) {
+    const ntap_callback_module_options macro = NTAP_CALLBACK_MODULE_OPTIONS_INIT;
+    ZEROED(ntap_callback_module_options, zeroed);
+    (void)state;
+    assert_int_equal(macro.struct_size, zeroed.struct_size);
+    assert_ptr_equal(macro.layers, zeroed.layers);
+    assert_int_equal(macro.n_layers, zeroed.n_layers);
+    assert_true(macro.finalizer == zeroed.finalizer);
 }
 
 static void gradient_defaults_are_zero(void **state) {
@@ -91,6 +102,23 @@ static ntap_status use_attribute(const fixture *f, const void *options) {
     return status;
 }
 
+static ntap_status forward_nothing(ntap_view *view, const ntap_value *const *args, size_t n_args,
+                                   void *context, ntap_value **result, ntap_error *err) {
+    (void)view;
+    (void)args;
+    (void)n_args;
+    (void)context;
+    return ntap_value_new_none(result, err);
+}
+
+static ntap_status use_new_callback(const fixture *f, const void *options) {
+    ntap_module *module = NULL;
+    const ntap_status status =
+        ntap_module_new_callback(f->module, forward_nothing, NULL, options, &module, &test_err);
+    ntap_module_free(module);
+    return status;
+}
+
 typedef struct user {
     size_t size; /* of its options */
     ntap_status (*use)(const fixture *f, const void *options);
@@ -101,6 +129,7 @@ static const user USERS[] = {
     {sizeof(ntap_load_options), use_load_memory},
     {sizeof(ntap_neuron_gradient_options), use_gradient_new},
     {sizeof(ntap_attribute_options), use_attribute},
+    {sizeof(ntap_callback_module_options), use_new_callback},
 };
 
 enum { USER_COUNT = sizeof USERS / sizeof *USERS, TAIL = 16 };
@@ -243,6 +272,7 @@ static void an_unknown_device_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load_defaults_are_zero),
+        cmocka_unit_test(callback_module_defaults_are_zero),
         cmocka_unit_test(gradient_defaults_are_zero),
         cmocka_unit_test(attribute_defaults_are_zero),
         cmocka_unit_test(no_options_are_all_defaults),
