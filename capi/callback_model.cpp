@@ -1,125 +1,9 @@
-// Models whose forward is a function of the caller's.
+#include "callback_model.hpp"
+
 #include "capi.h"
-#include "model.hpp"
 #include "site_operators.hpp"
 
 #include <algorithm>
-
-namespace neurotap {
-namespace {
-
-class CallbackModel;
-
-// A callback model made ready: its own layers are told of by the function, those of the model that
-// it runs by that model.
-class CallbackRun : public Runnable {
-  public:
-    CallbackRun(std::shared_ptr<const CallbackModel> model, const Taps &taps);
-
-    std::vector<size_t> site_counts() const override { return site_counts_; }
-    c10::IValue run(RunContext &context, const Arguments &arguments) const override;
-
-    // What a layer of the function's own receives or returns. Returns what to go on with.
-    c10::IValue tap(RunContext &context, const std::string &layer, ntap_layer_side side,
-                    c10::IValue value) const;
-
-    const CallbackModel &model() const { return *model_; }
-    const Runnable *base() const { return base_.get(); }
-
-  private:
-    void record(RunContext &context, const std::string &layer, ntap_layer_side side,
-                const std::vector<c10::IValue> &values) const;
-
-    std::shared_ptr<const CallbackModel> model_;
-    Taps own_;
-    std::vector<size_t> site_counts_;
-    std::shared_ptr<const Runnable> base_; // NULL if there is none
-};
-
-class CallbackModel : public Model {
-  public:
-    CallbackModel(std::shared_ptr<const Model> base, ntap_forward_function forward, void *context,
-                  const std::vector<std::string> &own_layers)
-        : base_(std::move(base)), forward_(forward), context_(context) {
-        layers_.push_back(Layer{"", "callback"});
-        for (const std::string &path : own_layers)
-            add_own(path);
-        for (size_t i = 1; base_ != nullptr && i < base_->layers().size(); ++i)
-            layers_.push_back(base_->layers()[i]);
-        signature_ = base_ == nullptr ? "forward(...)" : base_->signature();
-    }
-    CallbackModel(const CallbackModel &) = delete;
-    CallbackModel &operator=(const CallbackModel &) = delete;
-    ~CallbackModel() override {
-        if (finalizer_ != nullptr)
-            finalizer_(context_);
-    }
-
-    void finalize_with(ntap_finalizer finalizer) { finalizer_ = finalizer; }
-
-    const std::vector<std::string> &values() const override {
-        static const std::vector<std::string> none;
-        return base_ == nullptr ? none : base_->values();
-    }
-
-    bool has(const std::string &name) const override {
-        return is_own(name) || (base_ != nullptr && base_->has(name));
-    }
-
-    bool reaches(const std::string &name) const override {
-        return is_own(name) || (base_ != nullptr && base_->reaches(name));
-    }
-
-    std::shared_ptr<const Runnable> prepare(const Taps &taps, bool /*whole*/) const override {
-        return std::make_shared<CallbackRun>(
-            std::static_pointer_cast<const CallbackModel>(shared_from_this()), taps);
-    }
-
-    const std::shared_ptr<HookRegistry> &registry_of(const std::string &layer) const override {
-        return is_own(layer) ? hooks_ : base_->registry_of(layer);
-    }
-
-    void move(const at::Device * /*device*/, const at::ScalarType * /*dtype*/) override {
-        fail(NTAP_ERROR_UNSUPPORTED, "a callback module has nothing of its own to move; move the "
-                                     "module that it was made from");
-    }
-
-    bool is_own(const std::string &name) const {
-        return name.empty() || std::find(own_.begin(), own_.end(), name) != own_.end();
-    }
-
-    const Model *base() const { return base_.get(); }
-    const HookRegistry &hooks() const { return *hooks_; }
-
-    ntap_status call(ntap_view *view, const std::vector<const ntap_value *> &args,
-                     ntap_value **result, ntap_error *err) const {
-        return forward_(view, args.data(), args.size(), context_, result, err);
-    }
-
-  private:
-    void add_own(const std::string &path) {
-        if (has(path))
-            fail(NTAP_ERROR_INVALID_ARGUMENT, "options.layers: there is a layer '", path,
-                 "' already");
-        own_.push_back(path);
-        layers_.push_back(Layer{path, ""});
-    }
-
-    std::shared_ptr<const Model> base_;
-    ntap_forward_function forward_;
-    void *context_;
-    ntap_finalizer finalizer_ = nullptr;
-    std::vector<std::string> own_;
-    std::shared_ptr<HookRegistry> hooks_ = std::make_shared<HookRegistry>();
-};
-
-} // namespace
-} // namespace neurotap
-
-struct ntap_view {
-    const neurotap::CallbackRun &run;
-    neurotap::RunContext &context;
-};
 
 namespace neurotap {
 namespace {
@@ -154,6 +38,74 @@ std::vector<c10::IValue> untyped_arguments(const Arguments &arguments) {
     }
     return values;
 }
+
+// What the function says of its failure, or at least that it failed.
+[[noreturn]] void forward_failed(ntap_status status, const ntap_error &err) {
+    if (err.message[0] != '\0')
+        throw Failure(status, err.message);
+    fail(status, "the module's forward function failed with ", ntap_status_name(status));
+}
+
+} // namespace
+
+// ---- the model ----
+
+CallbackModel::CallbackModel(std::shared_ptr<const Model> base, ntap_forward_function forward,
+                             void *context, const std::vector<std::string> &own_layers)
+    : base_(std::move(base)), forward_(forward), context_(context) {
+    layers_.push_back(Layer{"", ""});
+    for (const std::string &path : own_layers)
+        add_own(path);
+    for (size_t i = 1; base_ != nullptr && i < base_->layers().size(); ++i)
+        layers_.push_back(base_->layers()[i]);
+    signature_ = base_ == nullptr ? "forward(...)" : base_->signature();
+}
+
+CallbackModel::~CallbackModel() {
+    if (finalizer_ != nullptr)
+        finalizer_(context_);
+}
+
+void CallbackModel::add_own(const std::string &path) {
+    if (has(path))
+        fail(NTAP_ERROR_INVALID_ARGUMENT, "options.layers: there is a layer '", path, "' already");
+    own_.push_back(path);
+    layers_.push_back(Layer{path, ""});
+}
+
+const std::vector<std::string> &CallbackModel::values() const {
+    static const std::vector<std::string> none;
+    return base_ == nullptr ? none : base_->values();
+}
+
+bool CallbackModel::is_own(const std::string &name) const {
+    return name.empty() || std::find(own_.begin(), own_.end(), name) != own_.end();
+}
+
+bool CallbackModel::has(const std::string &name) const {
+    return is_own(name) || (base_ != nullptr && base_->has(name));
+}
+
+bool CallbackModel::reaches(const std::string &name) const {
+    return is_own(name) || (base_ != nullptr && base_->reaches(name));
+}
+
+// The function decides how far it goes.
+std::shared_ptr<const Runnable> CallbackModel::prepare(const Taps &taps, bool /*whole*/) const {
+    return std::make_shared<CallbackRun>(
+        std::static_pointer_cast<const CallbackModel>(shared_from_this()), taps);
+}
+
+const std::shared_ptr<HookRegistry> &CallbackModel::registry_of(const std::string &layer) const {
+    return is_own(layer) ? hooks_ : base_->registry_of(layer);
+}
+
+void CallbackModel::move(const at::Device * /*device*/, const at::ScalarType * /*dtype*/) {
+    fail(NTAP_ERROR_UNSUPPORTED, "a callback module has nothing of its own to move; move the "
+                                 "module that it was made from");
+}
+
+// ---- a run ----
 
 CallbackRun::CallbackRun(std::shared_ptr<const CallbackModel> model, const Taps &taps)
     : model_(std::move(model)), own_{{}, taps.side, {}}, site_counts_(taps.layers.size(), 1) {
@@ -194,13 +146,6 @@ c10::IValue CallbackRun::tap(RunContext &context, const std::string &layer, ntap
                                     : values.at(0);
 }
 
-// What the function says of its failure, or at least that it failed.
-[[noreturn]] void forward_failed(ntap_status status, const ntap_error &err) {
-    if (err.message[0] != '\0')
-        throw Failure(status, err.message);
-    fail(status, "the module's forward function failed with ", ntap_status_name(status));
-}
-
 c10::IValue CallbackRun::run(RunContext &context, const Arguments &arguments) const {
     const auto given = c10::ivalue::Tuple::create(untyped_arguments(arguments));
     const ntap_value args = from_ivalue(tap(context, "", NTAP_LAYER_INPUT, given));
@@ -223,7 +168,6 @@ c10::IValue CallbackRun::run(RunContext &context, const Arguments &arguments) co
     return tap(context, "", NTAP_LAYER_OUTPUT, untyped(*result));
 }
 
-} // namespace
 } // namespace neurotap
 
 using namespace neurotap;

@@ -258,11 +258,13 @@ void coerce_argument(const c10::FunctionSchema &schema, size_t index, const ntap
         fail(NTAP_ERROR_INVALID_ARGUMENT, "too many arguments: ", schema.name(), " takes (",
              parameter_names(schema), ")");
     const c10::Argument &parameter = parameters[index];
+    if (value.kind == NTAP_VALUE_TENSOR && parameter.type()->kind() == TypeKind::TensorType)
+        return static_cast<void>(stack.emplace_back(tensor_view(value.tensor.tensor)));
     stack.push_back(expanded(value, parameter, describe_parameter(schema, parameter), tensor_view));
 }
 
 void coerce_arguments(const c10::FunctionSchema &schema, const ntap_value *const *values,
-                      size_t n_values, const std::function<TensorView(size_t)> &view_of,
+                      size_t n_values, c10::function_ref<TensorView(size_t)> view_of,
                       std::vector<c10::IValue> &stack) {
     if (n_values > 0)
         require_not_null(values, "args");

@@ -8,6 +8,8 @@
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
+#include <c10/util/FunctionRef.h>
+#include <c10/util/SmallVector.h>
 #include <caffe2/serialize/read_adapter_interface.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/api/function_impl.h>

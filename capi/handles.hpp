@@ -7,7 +7,6 @@
 #include <neurotap/tensor.h>
 #include <neurotap/value.h>
 
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -55,7 +54,7 @@ void coerce_argument(const c10::FunctionSchema &schema, size_t index, const ntap
 // Pushes further values, viewed as `view_of` says for each, and then the defaults of all parameters
 // that are left.
 void coerce_arguments(const c10::FunctionSchema &schema, const ntap_value *const *values,
-                      size_t n_values, const std::function<TensorView(size_t)> &view_of,
+                      size_t n_values, c10::function_ref<TensorView(size_t)> view_of,
                       std::vector<c10::IValue> &stack);
 // A value as an instance of a type; `what` names it in errors.
 c10::IValue coerce(const ntap_value &value, const c10::TypePtr &type, const std::string &what,

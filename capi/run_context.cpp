@@ -3,14 +3,12 @@
 namespace neurotap {
 
 HookRun *RunContext::hooks_of(const HookRegistry &registry) {
-    const auto known = hooks_.find(&registry);
-    if (known != hooks_.end())
-        return known->second.get();
+    for (const auto &known : hooks_)
+        if (known.first == &registry)
+            return known.second.get();
     HookSetPtr set = registry.current();
-    auto &run = hooks_[&registry];
-    if (set)
-        run = std::make_unique<HookRun>(std::move(set));
-    return run.get();
+    hooks_.emplace_back(&registry, set ? std::make_unique<HookRun>(std::move(set)) : nullptr);
+    return hooks_.back().second.get();
 }
 
 const ObjectPtr &RunContext::copy_of(const ObjectPtr &model) {

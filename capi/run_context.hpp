@@ -55,7 +55,8 @@ class RunContext {
 
   private:
     bool isolated_;
-    std::map<const HookRegistry *, std::unique_ptr<HookRun>> hooks_;
+    // Those of the model, and of the model that it runs; NULL for none.
+    c10::SmallVector<std::pair<const HookRegistry *, std::unique_ptr<HookRun>>, 2> hooks_;
     std::map<const c10::ivalue::Object *, ObjectPtr> copies_;
     std::unique_ptr<KeepRandomState> random_;
 };

@@ -129,7 +129,7 @@ ScriptModel::Catalog ScriptModel::make_catalog() const {
 }
 
 const ScriptModel::Catalog &ScriptModel::catalog() const {
-    const std::lock_guard<std::mutex> lock(catalog_mutex_);
+    const std::lock_guard<std::mutex> lock(planning_mutex_);
     if (!catalog_)
         catalog_ = std::make_unique<const Catalog>(make_catalog());
     return *catalog_;
@@ -192,7 +192,7 @@ std::shared_ptr<const Program> ScriptModel::program(const Taps &taps, bool whole
         hooked.emplace_back(layer.layer, !layer.before.empty(), !layer.after.empty());
     }
     const ProgramKey key(taps.layers, taps.side, whole, hooked);
-    const std::lock_guard<std::mutex> lock(programs_mutex_);
+    const std::lock_guard<std::mutex> lock(planning_mutex_);
     const auto known = programs_.find(key);
     if (known != programs_.end() && still_holds(*known->second))
         return known->second;

@@ -51,9 +51,8 @@ class ScriptModel : public Model {
     bool shared_;
     std::vector<ObjectPtr> objects_; // of layers_
     std::shared_ptr<HookRegistry> hooks_ = std::make_shared<HookRegistry>();
-    mutable std::mutex catalog_mutex_;
+    mutable std::mutex planning_mutex_; // of what follows
     mutable std::unique_ptr<const Catalog> catalog_;
-    mutable std::mutex programs_mutex_;
     mutable std::map<ProgramKey, std::shared_ptr<const Program>> programs_;
 };
 

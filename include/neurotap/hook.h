@@ -30,7 +30,8 @@
  * Several hooks on one layer run in the order in which they were added, each with what the one
  * before it left. Pre-hooks run before the layer, forward hooks after it; a layer's hooks run
  * inside those of the layers that contain it. What ntap_module_capture() and neuron gradients see
- * of a layer is what its hooks left, and gradients flow through replacements.
+ * of a layer is what its hooks left, and gradients flow through replacements. Those two run the
+ * model no further than they must: hooks of layers that come later are not called.
  *
  * A "layer" may also be a value of the program, such as "layer1.0/add:1" (see
  * ntap_module_value_name()).

@@ -75,8 +75,8 @@ NTAP_API size_t ntap_module_layer_count(const ntap_module *module);
  *  the order of registration. NULL if there is no such index. */
 NTAP_API const char *ntap_module_layer_name(const ntap_module *module, size_t index);
 
-/** The Python class of a layer, lent by the module, such as "torch.nn.modules.conv.Conv2d". NULL
- *  if there is no such index. */
+/** The Python class of a layer, lent by the module, such as "torch.nn.modules.conv.Conv2d"; "" for a
+ *  layer that is none of Python's (callback_module.h). NULL if there is no such index. */
 NTAP_API const char *ntap_module_layer_type(const ntap_module *module, size_t index);
 
 /**
