@@ -36,7 +36,7 @@ static ntap_status attribute(const struct attribute_options *options, const stru
     ntap_neuron_gradient *gradient = NULL;
     ntap_neuron_gradient_options which = NTAP_NEURON_GRADIENT_OPTIONS_INIT;
     which.side = options->side;
-    ntap_status status = model_load(options->run.model, options->device, &module, err);
+    ntap_status status = model_load(&options->run, options->device, &module, err);
     if (status == NTAP_OK) {
         status = ntap_neuron_gradient_new(module, options->layer, &which, &gradient, err);
     }

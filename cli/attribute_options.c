@@ -91,18 +91,10 @@ static int apply_threads(const char *text, struct attribute_options *options) {
     return EXIT_CODE_OK;
 }
 
-static int apply_once(const char *name, const char *text, const char **place) {
-    if (*place != NULL) {
-        return report_usage("%s is given twice", name);
-    }
-    *place = text;
-    return EXIT_CODE_OK;
-}
-
 static int apply(int code, const char *value, struct attribute_options *options) {
     switch (code) {
     case OPTION_LAYER:
-        return apply_once("--layer", value, &options->layer);
+        return options_set_once("--layer", value, &options->layer);
     case OPTION_NEURON:
         return apply_neuron(value, options);
     case OPTION_OF:
@@ -119,7 +111,7 @@ static int apply(int code, const char *value, struct attribute_options *options)
         options->outputs.items[options->outputs.count++] = value;
         return EXIT_CODE_OK;
     case OPTION_HEATMAP:
-        return apply_once("--heatmap", value, &options->heatmap);
+        return options_set_once("--heatmap", value, &options->heatmap);
     default:
         return run_options_apply(&options->run, code, value);
     }

@@ -132,17 +132,18 @@ void inputs_free(struct inputs *inputs) {
     memset(inputs, 0, sizeof *inputs);
 }
 
-ntap_status model_load(const char *path, ntap_device device, ntap_module **module,
+ntap_status model_load(const struct run_options *options, ntap_device device, ntap_module **module,
                        ntap_error *err) {
-    ntap_load_options options = NTAP_LOAD_OPTIONS_INIT;
-    options.device = device;
-    if (strcmp(path, "-") != 0) {
-        return ntap_module_load(path, &options, module, err);
+    ntap_load_options how = NTAP_LOAD_OPTIONS_INIT;
+    how.device = device;
+    how.method = options->method;
+    if (strcmp(options->model, "-") != 0) {
+        return ntap_module_load(options->model, &how, module, err);
     }
     struct bytes bytes = {NULL, 0};
-    ntap_status status = bytes_read(path, &bytes, err);
+    ntap_status status = bytes_read(options->model, &bytes, err);
     if (status == NTAP_OK) {
-        status = ntap_module_load_memory(bytes.data, bytes.size, &options, module, err);
+        status = ntap_module_load_memory(bytes.data, bytes.size, &how, module, err);
         if (status != NTAP_OK) {
             ntap_error unnamed = *err;
             (void)ntap_error_set(err, status, "standard input: %s", unnamed.message);

@@ -26,7 +26,8 @@ int inputs_load(const struct run_options *options, ntap_device device, struct in
 
 void inputs_free(struct inputs *inputs);
 
-/** Loads the model from its file or standard input. */
-ntap_status model_load(const char *path, ntap_device device, ntap_module **module, ntap_error *err);
+/** Loads the model from its file or standard input, with the method that runs it. */
+ntap_status model_load(const struct run_options *options, ntap_device device, ntap_module **module,
+                       ntap_error *err);
 
 #endif

@@ -16,9 +16,15 @@
 #define MAX_OUTPUTS 3
 #define BRANCH_WIDTH 3
 
+/** Columns of the number of calls and what separates it, and of a short output. */
+#define CALLS_WIDTH 9
+#define OUTPUT_WIDTH 16
+
 struct row {
-    const char *path, *class_name;
+    const char *name;
+    char *class_name; /* a value's: the operation that computes it */
     size_t depth;
+    bool is_value;
     bool last; /* of its siblings */
     size_t n_calls;
     char *outputs; /* NULL if the model was not run */
@@ -49,8 +55,8 @@ static size_t path_depth(const char *path) {
     return depth;
 }
 
-static const char *shown_path(const struct row *row) {
-    return *row->path != '\0' ? row->path : "(model)";
+static const char *shown_name(const struct row *row) {
+    return *row->name != '\0' ? row->name : "(model)";
 }
 
 /** Lists what the calls returned, equal neighbours once. */
@@ -77,12 +83,26 @@ static char *describe_calls(const ntap_value *calls) {
     return text;
 }
 
-static void fill_row(const ntap_module *module, size_t i, struct row *row) {
-    const char *type = ntap_module_layer_type(module, i);
-    const char *dot = strrchr(type, '.');
-    row->path = ntap_module_layer_name(module, i);
-    row->class_name = dot != NULL ? dot + 1 : type;
-    row->depth = path_depth(row->path);
+/** The last part of a class, "Conv2d" of "torch.nn.modules.conv.Conv2d"; the last step of a value
+ *  without its number, "add" of "layer1.0/add:1". */
+static char *name_class(const struct listed *item) {
+    bool is_value = item->type == NULL;
+    const char *whole = is_value ? item->name : item->type;
+    const char *before = strrchr(whole, is_value ? '/' : '.');
+    const char *last = before != NULL ? before + 1 : whole;
+    return strndup(last, is_value ? strcspn(last, ":") : strlen(last));
+}
+
+static bool fill_row(const struct listed *item, size_t layer_depth, struct row *row) {
+    row->name = item->name;
+    row->is_value = item->type == NULL;
+    row->class_name = name_class(item);
+    row->depth = row->is_value ? layer_depth + 1 : path_depth(item->name);
+    if (item->calls != NULL) {
+        row->n_calls = ntap_value_count(item->calls);
+        row->outputs = describe_calls(item->calls);
+    }
+    return row->class_name != NULL && (item->calls == NULL || row->outputs != NULL);
 }
 
 static void mark_last_siblings(struct table *table) {
@@ -99,13 +119,24 @@ static void mark_last_siblings(struct table *table) {
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 static size_t name_width(const struct row *row) {
-    return row->depth * BRANCH_WIDTH + text_width(shown_path(row));
+    return row->depth * BRANCH_WIDTH + text_width(shown_name(row));
 }
 
 static size_t terminal_width(void) {
     struct winsize size;
     bool known = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
     return known ? size.ws_col : 0;
+}
+
+/** Where a terminal is too narrow for the longest names, these get lines of their own. */
+static void fit_terminal(struct table *table) {
+    bool ran = table->rows[0].outputs != NULL;
+    size_t rest = 2 + table->class_width + (ran ? CALLS_WIDTH + OUTPUT_WIDTH : 0);
+    table->room = terminal_width();
+    if (table->room > 0 && table->name_width + rest > table->room) {
+        size_t left = table->room > rest ? table->room - rest : 0;
+        table->name_width = larger(left, table->room / 3);
+    }
 }
 
 static void measure(struct table *table) {
@@ -116,20 +147,38 @@ static void measure(struct table *table) {
         table->name_width = larger(table->name_width, name_width(row));
         table->class_width = larger(table->class_width, text_width(row->class_name));
     }
-    table->room = terminal_width();
+    fit_terminal(table);
 }
 
-static void print_branches(const struct table *table, const struct row *row) {
-    bool drawn = text_locale_is_utf8();
-    for (size_t depth = 1; depth < row->depth; ++depth) {
-        const char *line = drawn ? "│  " : "|  ";
+/** What leads to a row: a line to a layer, a dot to a value, so that the two are told apart. */
+static const char *branch(const struct row *row, bool drawn) {
+    static const char *const branches[2][2][2] = {{{"|- ", "`- "}, {"|. ", "`. "}},
+                                                  {{"├─ ", "└─ "}, {"├· ", "└· "}}};
+    return branches[drawn][row->is_value][row->last];
+}
+
+/** The lines down to siblings that follow, for the depths from 1 on. */
+static void print_lines(const struct table *table, size_t depths) {
+    const char *line = text_locale_is_utf8() ? "│  " : "|  ";
+    for (size_t depth = 1; depth <= depths; ++depth) {
         fputs(table->open[depth] ? line : "   ", stdout);
     }
+}
+
+static void print_name(const struct table *table, const struct row *row) {
+    size_t used = name_width(row);
     if (row->depth > 0) {
-        const char *middle = drawn ? "├─ " : "|- ";
-        const char *end = drawn ? "└─ " : "`- ";
-        fputs(row->last ? end : middle, stdout);
+        print_lines(table, row->depth - 1);
+        fputs(branch(row, text_locale_is_utf8()), stdout);
     }
+    table->open[row->depth] = !row->last;
+    fputs(shown_name(row), stdout);
+    if (used > table->name_width) {
+        putchar('\n');
+        print_lines(table, row->depth);
+        used = row->depth * BRANCH_WIDTH;
+    }
+    text_pad(used, table->name_width + 2);
 }
 
 /** Cuts a line off at the edge of a terminal, where it would break the columns. */
@@ -148,15 +197,12 @@ static void print_end(const struct table *table, size_t used, const char *text) 
 }
 
 static void print_row(const struct table *table, const struct row *row) {
-    print_branches(table, row);
-    table->open[row->depth] = !row->last;
-    fputs(shown_path(row), stdout);
-    text_pad(name_width(row), table->name_width + 2);
+    print_name(table, row);
     fputs(row->class_name, stdout);
     if (row->outputs != NULL) {
         text_pad(text_width(row->class_name), table->class_width + 2);
         printf("%5zu  ", row->n_calls);
-        size_t used = table->name_width + table->class_width + 11;
+        size_t used = table->name_width + 2 + table->class_width + CALLS_WIDTH;
         print_end(table, used, row->n_calls > 0 ? row->outputs : "-");
     }
     putchar('\n');
@@ -173,31 +219,37 @@ static void print_heading(const struct table *table) {
     putchar('\n');
 }
 
-static ntap_status fill_table(const ntap_module *module, ntap_value *const *calls,
-                              struct table *table, ntap_error *err) {
-    size_t deepest = 0;
+static ntap_status fill_table(const struct listing *listing, struct table *table, ntap_error *err) {
+    size_t deepest = 0, layer_depth = 0;
+    table->rows = calloc(listing->count, sizeof *table->rows);
+    if (table->rows == NULL) {
+        return report_no_memory(err);
+    }
+    table->count = listing->count;
     for (size_t i = 0; i < table->count; ++i) {
         struct row *row = &table->rows[i];
-        fill_row(module, i, row);
-        deepest = larger(deepest, row->depth);
-        if (calls != NULL) {
-            row->n_calls = ntap_value_count(calls[i]);
-            row->outputs = describe_calls(calls[i]);
-        }
-        if (calls != NULL && row->outputs == NULL) {
+        if (!fill_row(&listing->items[i], layer_depth, row)) {
             return report_no_memory(err);
         }
+        layer_depth = row->is_value ? layer_depth : row->depth;
+        deepest = larger(deepest, row->depth);
     }
     table->open = calloc(deepest + 1, sizeof *table->open);
     return table->open != NULL ? NTAP_OK : report_no_memory(err);
 }
 
-ntap_status layer_table_print(const ntap_module *module, ntap_value *const *calls,
-                              ntap_error *err) {
-    struct table table = {.count = ntap_module_layer_count(module)};
-    table.rows = calloc(table.count, sizeof *table.rows);
-    ntap_status status =
-        table.rows != NULL ? fill_table(module, calls, &table, err) : report_no_memory(err);
+static void free_table(struct table *table) {
+    for (size_t i = 0; i < table->count; ++i) {
+        free(table->rows[i].class_name);
+        free(table->rows[i].outputs);
+    }
+    free(table->rows);
+    free(table->open);
+}
+
+ntap_status layer_table_print(const struct listing *listing, ntap_error *err) {
+    struct table table = {.count = 0};
+    ntap_status status = fill_table(listing, &table, err);
     if (status == NTAP_OK) {
         mark_last_siblings(&table);
         measure(&table);
@@ -206,10 +258,6 @@ ntap_status layer_table_print(const ntap_module *module, ntap_value *const *call
     for (size_t i = 0; i < table.count && status == NTAP_OK; ++i) {
         print_row(&table, &table.rows[i]);
     }
-    for (size_t i = 0; i < table.count && table.rows != NULL; ++i) {
-        free(table.rows[i].outputs);
-    }
-    free(table.rows);
-    free(table.open);
+    free_table(&table);
     return status;
 }

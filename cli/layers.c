@@ -9,74 +9,17 @@
 #include "inputs.h"
 #include "json_output.h"
 #include "layer_table.h"
+#include "listing.h"
 #include "options.h"
 #include "text.h"
 
-static const struct option option_table[] = {RUN_OPTION_ROWS, {NULL, 0, NULL, 0}};
+static const struct option option_table[] = {
+    RUN_OPTION_ROWS, {"values", no_argument, NULL, OPTION_VALUES}, {NULL, 0, NULL, 0}};
 
-/** Appends the inputs and then the arguments: what the model is called with. */
-static ntap_status collect_values(const struct inputs *inputs, ntap_value **values,
-                                  ntap_error *err) {
-    for (size_t i = 0; i < inputs->count; ++i) {
-        ntap_status status = ntap_value_new_tensor(inputs->items[i].tensor, &values[i], err);
-        if (status != NTAP_OK) {
-            return status;
-        }
-    }
-    for (size_t i = 0; i < inputs->n_arguments; ++i) {
-        ntap_status status =
-            ntap_value_clone(inputs->arguments[i], &values[inputs->count + i], err);
-        if (status != NTAP_OK) {
-            return status;
-        }
-    }
-    return NTAP_OK;
-}
-
-static void free_values(ntap_value **values, size_t count) {
-    for (size_t i = 0; i < count && values != NULL; ++i) {
-        ntap_value_free(values[i]);
-    }
-    free(values);
-}
-
-static ntap_status capture_all(const ntap_module *module, ntap_value *const *arguments,
-                               size_t n_arguments, ntap_value **calls, ntap_error *err) {
-    size_t count = ntap_module_layer_count(module);
-    const char **paths = calloc(count, sizeof *paths);
-    if (paths == NULL) {
-        return report_no_memory(err);
-    }
-    for (size_t i = 0; i < count; ++i) {
-        paths[i] = ntap_module_layer_name(module, i);
-    }
-    ntap_status status =
-        ntap_module_capture(module, paths, count, NTAP_LAYER_OUTPUT,
-                            (const ntap_value *const *)arguments, n_arguments, calls, err);
-    free(paths);
-    return status;
-}
-
-/** Runs the model; gives for each layer the list of its outputs. */
-static ntap_status run_model(const ntap_module *module, const struct inputs *inputs,
-                             ntap_value ***calls, ntap_error *err) {
-    size_t n_arguments = inputs->count + inputs->n_arguments;
-    ntap_value **arguments = calloc(n_arguments, sizeof *arguments);
-    ntap_value **outputs = calloc(ntap_module_layer_count(module), sizeof *outputs);
-    ntap_status status = arguments != NULL && outputs != NULL
-                             ? collect_values(inputs, arguments, err)
-                             : report_no_memory(err);
-    if (status == NTAP_OK) {
-        status = capture_all(module, arguments, n_arguments, outputs, err);
-    }
-    free_values(arguments, n_arguments);
-    if (status != NTAP_OK) {
-        free(outputs);
-        return status;
-    }
-    *calls = outputs;
-    return NTAP_OK;
-}
+struct layers_options {
+    struct run_options run;
+    bool values;
+};
 
 static json_t *outputs_to_json(const ntap_value *calls) {
     json_t *outputs = json_array();
@@ -88,59 +31,86 @@ static json_t *outputs_to_json(const ntap_value *calls) {
     return outputs;
 }
 
-static json_t *layer_to_json(const ntap_module *module, size_t i, const ntap_value *calls) {
-    json_t *layer = json_object();
-    json_object_set_new(layer, "path", text_to_json(ntap_module_layer_name(module, i)));
-    json_object_set_new(layer, "type", text_to_json(ntap_module_layer_type(module, i)));
-    if (calls != NULL) {
-        json_object_set_new(layer, "calls", json_integer((json_int_t)ntap_value_count(calls)));
-        json_object_set_new(layer, "outputs", outputs_to_json(calls));
+static json_t *listed_to_json(const struct listed *item) {
+    json_t *object = json_object();
+    if (item->type != NULL) {
+        json_object_set_new(object, "path", text_to_json(item->name));
+        json_object_set_new(object, "type", text_to_json(item->type));
+    } else {
+        json_object_set_new(object, "name", text_to_json(item->name));
     }
-    return layer;
+    if (item->calls != NULL) {
+        json_int_t n_calls = (json_int_t)ntap_value_count(item->calls);
+        json_object_set_new(object, "calls", json_integer(n_calls));
+        json_object_set_new(object, "outputs", outputs_to_json(item->calls));
+    }
+    return object;
 }
 
-static ntap_status print_json(const char *model, const ntap_module *module,
-                              ntap_value *const *calls, ntap_error *err) {
-    json_t *document = json_object(), *layers = json_array();
-    for (size_t i = 0; i < ntap_module_layer_count(module); ++i) {
-        json_array_append_new(layers, layer_to_json(module, i, calls != NULL ? calls[i] : NULL));
+static ntap_status print_json(const struct layers_options *options, const ntap_module *module,
+                              const struct listing *listing, ntap_error *err) {
+    json_t *document = json_object(), *layers = json_array(), *values = json_array();
+    for (size_t i = 0; i < listing->count; ++i) {
+        const struct listed *item = &listing->items[i];
+        json_array_append_new(item->type != NULL ? layers : values, listed_to_json(item));
     }
-    json_object_set_new(document, "model", text_to_json(model));
+    json_object_set_new(document, "model", text_to_json(options->run.model));
     json_object_set_new(document, "signature", text_to_json(ntap_module_signature(module)));
     json_object_set_new(document, "layers", layers);
+    if (options->values) {
+        json_object_set(document, "values", values);
+    }
+    json_decref(values);
     return json_output_print(document, err);
 }
 
-static ntap_status list_layers(const struct run_options *options, const struct inputs *inputs,
-                               const ntap_module *module, ntap_error *err) {
-    ntap_value **calls = NULL;
-    ntap_status status = NTAP_OK;
-    if (inputs->count + inputs->n_arguments > 0) {
-        status = run_model(module, inputs, &calls, err);
+/** Whoever meets an empty tree has to learn that there is something behind it. */
+static void print_hint(const ntap_module *module) {
+    size_t n_values = 0;
+    if (ntap_module_layer_count(module) == 1 &&
+        ntap_module_value_count(module, &n_values, NULL) == NTAP_OK && n_values > 0) {
+        puts("\nThis file has no layers (frozen?); its values: neurotap layers --values MODEL");
     }
-    if (status == NTAP_OK && options->json) {
-        status = print_json(options->model, module, calls, err);
-    } else if (status == NTAP_OK) {
-        printf("%s\n\n", ntap_module_signature(module));
-        status = layer_table_print(module, calls, err);
+}
+
+static ntap_status print_text(const struct layers_options *options, const ntap_module *module,
+                              const struct listing *listing, ntap_error *err) {
+    printf("%s\n\n", ntap_module_signature(module));
+    ntap_status status = layer_table_print(listing, err);
+    if (status == NTAP_OK && !options->values) {
+        print_hint(module);
     }
-    free_values(calls, ntap_module_layer_count(module));
     return status;
 }
 
-static int run(const struct run_options *options) {
+static ntap_status list_layers(const struct layers_options *options, const struct inputs *inputs,
+                               const ntap_module *module, ntap_error *err) {
+    struct listing listing = {NULL, 0};
+    ntap_status status = listing_fill(module, options->values, &listing, err);
+    if (status == NTAP_OK && inputs->count + inputs->n_arguments > 0) {
+        status = listing_run(module, inputs, &listing, err);
+    }
+    if (status == NTAP_OK) {
+        status = options->run.json ? print_json(options, module, &listing, err)
+                                   : print_text(options, module, &listing, err);
+    }
+    listing_free(&listing);
+    return status;
+}
+
+static int run(const struct layers_options *options) {
     ntap_error err;
     ntap_device cpu = {NTAP_DEVICE_CPU, 0};
     struct inputs inputs;
     ntap_module *module = NULL;
-    int code = run_options_check(options);
+    int code = run_options_check(&options->run);
     if (code == EXIT_CODE_OK) {
-        code = inputs_load(options, cpu, &inputs);
+        code = inputs_load(&options->run, cpu, &inputs);
     }
     if (code != EXIT_CODE_OK) {
         return code;
     }
-    ntap_status status = model_load(options->model, cpu, &module, &err);
+    ntap_status status = model_load(&options->run, cpu, &module, &err);
     if (status == NTAP_OK) {
         status = list_layers(options, &inputs, module, &err);
     }
@@ -149,14 +119,22 @@ static int run(const struct run_options *options) {
     return status == NTAP_OK ? report_flush_output() : report_failure(&err);
 }
 
-static int read_options_and_run(int argc, char **argv, struct run_options *options) {
+static int apply(int option, const char *value, struct layers_options *options) {
+    if (option == OPTION_VALUES) {
+        options->values = true;
+        return EXIT_CODE_OK;
+    }
+    return run_options_apply(&options->run, option, value);
+}
+
+static int read_options_and_run(int argc, char **argv, struct layers_options *options) {
     int option;
     while ((option = options_next(argc, argv, option_table)) != OPTION_END) {
         if (option == OPTION_HELP) {
             fputs(help_layers, stdout);
             return report_flush_output();
         }
-        int code = run_options_apply(options, option, optarg);
+        int code = apply(option, optarg, options);
         if (code != EXIT_CODE_OK) {
             return code;
         }
@@ -166,12 +144,12 @@ static int read_options_and_run(int argc, char **argv, struct run_options *optio
 
 int command_layers(int argc, char **argv) {
     ntap_error err;
-    struct run_options options;
+    struct layers_options options = {.values = false};
     report_set_command("layers");
     options_look_for_json(argc, argv, option_table);
-    int code = run_options_init(&options, argc, &err) == NTAP_OK
+    int code = run_options_init(&options.run, argc, &err) == NTAP_OK
                    ? read_options_and_run(argc, argv, &options)
                    : report_failure(&err);
-    run_options_free(&options);
+    run_options_free(&options.run);
     return code;
 }

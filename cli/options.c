@@ -150,6 +150,14 @@ static int apply_size(const char *text, struct image_options *image) {
     return report_usage("--size '%s' is neither the shorter edge nor HEIGHT,WIDTH in pixels", text);
 }
 
+int options_set_once(const char *name, const char *text, const char **place) {
+    if (*place != NULL) {
+        return report_usage("%s is given twice", name);
+    }
+    *place = text;
+    return EXIT_CODE_OK;
+}
+
 static int apply_positional(struct run_options *options, const char *text) {
     if (options->model != NULL) {
         return report_usage("unexpected argument '%s'", text);
@@ -177,6 +185,8 @@ int run_options_apply(struct run_options *options, int code, const char *value) 
         return apply_channel_numbers("--std", value, false, &options->image.std);
     case OPTION_SIZE:
         return apply_size(value, &options->image);
+    case OPTION_METHOD:
+        return options_set_once("--method", value, &options->method);
     default: /* OPTION_MISTAKE */
         return EXIT_CODE_USAGE;
     }

@@ -22,6 +22,8 @@ enum option_code {
     OPTION_MEAN,
     OPTION_STD,
     OPTION_SIZE,
+    OPTION_METHOD,
+    OPTION_VALUES,
     OPTION_LAYER,
     OPTION_NEURON,
     OPTION_OF,
@@ -42,7 +44,8 @@ enum option_code {
     {"arg", required_argument, NULL, OPTION_ARG},                                                  \
     {"mean", required_argument, NULL, OPTION_MEAN},                                                \
     {"std", required_argument, NULL, OPTION_STD},                                                  \
-    {"size", required_argument, NULL, OPTION_SIZE}
+    {"size", required_argument, NULL, OPTION_SIZE},                                                \
+    {"method", required_argument, NULL, OPTION_METHOD}
 /* clang-format on */
 
 /** Texts lent by argv. */
@@ -69,6 +72,7 @@ struct image_options {
 /** What it takes to run a model. */
 struct run_options {
     const char *model;
+    const char *method; /**< NULL: forward */
     struct text_list inputs;
     struct text_list arguments;
     struct image_options image;
@@ -88,6 +92,9 @@ void run_options_free(struct run_options *options);
 
 /** Applies one of the shared options, or a positional argument. Returns an exit code. */
 int run_options_apply(struct run_options *options, int code, const char *value);
+
+/** Sets a text that may be given once. Returns an exit code. */
+int options_set_once(const char *name, const char *text, const char **place);
 
 /** Checks what can only be checked at the end. Returns an exit code. */
 int run_options_check(const struct run_options *options);

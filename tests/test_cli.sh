@@ -187,15 +187,15 @@ section_help() {
 
     works "layers --help succeeds, whatever else is on the line" layers --arg 1 --help
     problem=
-    for option in input arg size mean std json help; do
+    for option in values method input arg size mean std json help; do
         grep -qE -- "^  --$option( |\$)" "$box/out" || problem="lacks --$option"
     done
     report "layers --help describes every option" "$problem"
 
     works "attribute --help succeeds" attribute --help
     problem=
-    for option in layer neuron of call unused input arg size mean std output heatmap json device \
-        threads help; do
+    for option in layer neuron of call unused input arg size mean std output heatmap json method \
+        device threads help; do
         grep -qE -- "^  --$option( |\$)" "$box/out" || problem="lacks --$option"
     done
     report "attribute --help describes every option" "$problem"
@@ -214,6 +214,8 @@ section_layers_usage() {
         layers "$mlp" --input
     misused "layers: standard input cannot be MODEL and input" "standard input" \
         layers - --input -
+    misused "layers: --method twice is a usage error" "--method is given twice" \
+        layers "$mlp" --method encode --method forward
 }
 
 # Malformed values of options; everything else is right.
@@ -372,6 +374,160 @@ TREE
     fails "B7 layers names a parameter and shows the --arg of a wrong kind" 1 \
         "NTAP_ERROR_INVALID_ARGUMENT *'scale'*{*k*: 1}" layers f/arguments.scripted.pt \
         --input f/arguments.x.npy --input f/arguments.y.npy --arg '{"k":1}' --json
+}
+
+section_values() {
+    works "B21 layers --values lists the values of operations, and runs the model" \
+        layers f/densenet.scripted.pt --values --input f/densenet.x.npy
+    prints "B21 layers --values shows values under the layers that compute them" <<'TREE'
+forward(Tensor x) -> Tensor
+
+layer                         class                calls  output
+(model)                       DenseNet                 1  float32[2, 3]
+├· cat:1                      cat                      1  float32[2, 8, 6, 6]
+├· adaptive_avg_pool2d:1      adaptive_avg_pool2d      1  float32[2, 8, 1, 1]
+├· flatten:1                  flatten                  1  float32[2, 8]
+├─ stem                       Conv2d                   1  float32[2, 2, 6, 6]
+├─ layers                     ModuleDict               0  -
+│  ├─ layers.dense1           DenseLayer               1  float32[2, 2, 6, 6]
+│  │  ├· layers.dense1/cat:1  cat                      1  float32[2, 2, 6, 6]
+│  │  ├─ layers.dense1.norm   BatchNorm2d              1  float32[2, 2, 6, 6]
+│  │  ├─ layers.dense1.relu   ReLU                     1  float32[2, 2, 6, 6]
+│  │  └─ layers.dense1.conv   Conv2d                   1  float32[2, 2, 6, 6]
+│  ├─ layers.dense2           DenseLayer               1  float32[2, 2, 6, 6]
+│  │  ├· layers.dense2/cat:1  cat                      1  float32[2, 4, 6, 6]
+│  │  ├─ layers.dense2.norm   BatchNorm2d              1  float32[2, 4, 6, 6]
+│  │  ├─ layers.dense2.relu   ReLU                     1  float32[2, 4, 6, 6]
+│  │  └─ layers.dense2.conv   Conv2d                   1  float32[2, 2, 6, 6]
+│  └─ layers.dense3           DenseLayer               1  float32[2, 2, 6, 6]
+│     ├· layers.dense3/cat:1  cat                      1  float32[2, 6, 6, 6]
+│     ├─ layers.dense3.norm   BatchNorm2d              1  float32[2, 6, 6, 6]
+│     ├─ layers.dense3.relu   ReLU                     1  float32[2, 6, 6, 6]
+│     └─ layers.dense3.conv   Conv2d                   1  float32[2, 2, 6, 6]
+└─ fc                         Linear                   1  float32[2, 3]
+TREE
+
+    LC_ALL=C works "layers --values lists values in the C locale" \
+        layers f/methods.scripted.pt --values
+    prints "B21 layers --values shows values inside functions, in ASCII in the C locale" <<'TREE'
+forward(Tensor x) -> Tensor
+
+layer                   class
+(model)                 Methods
+|. encode:1/mul:1       mul
+|. encode:1             encode
+|. finish:1/scale_by:1  scale_by
+|- encoder              Encoder
+|  |- encoder.lin       Linear
+|  `- encoder.unused    Linear
+`- head                 Linear
+TREE
+
+    if [ -n "$(type -P script)" ]; then # which has a terminal
+        command="neurotap layers f/methods.scripted.pt --values"
+        script -qec "stty cols 28; '$neurotap' ${command#* }" typescript >"$box/raw" 2>"$box/err"
+        status=$?
+        tr -d '\r' <"$box/raw" >"$box/out"
+        prints "layers gives names lines of their own that are too long for a terminal" <<'TREE'
+forward(Tensor x) -> Tensor
+
+layer               class
+(model)             Methods
+├· encode:1/mul:1   mul
+├· encode:1         encode
+├· finish:1/scale_by:1
+│                   scale_by
+├─ encoder          Encoder
+│  ├─ encoder.lin   Linear
+│  └─ encoder.unused
+│                   Linear
+└─ head             Linear
+TREE
+    fi
+
+    works "B11 layers --values --json prints values that are not computed" \
+        layers f/nevercalled.scripted.pt --values --input f/nevercalled.x.npy --json
+    says "B11 layers --values --json prints values beside the layers" '.layers[1].path "fc"' \
+        '.layers[3].path "rare"' '.values[0].name "sum:1"' '.values[0].calls 1' \
+        '.values[0].outputs[0] "float32[]"' '.values[2].name "add:1"' '.values[2].calls 0' \
+        '.values[2].outputs []'
+}
+
+section_frozen() {
+    local frozen=d/cnn.frozen.pt
+    works "B20 layers lists a frozen model" layers "$frozen"
+    prints "B20 layers says where to look if there are no layers" <<'TREE'
+forward(Tensor x) -> Tensor
+
+layer    class
+(model)  Cnn
+
+This file has no layers (frozen?); its values: neurotap layers --values MODEL
+TREE
+    works "B20 layers --values runs a frozen model" layers "$frozen" --values --input f/cnn.x.npy
+    prints "B20 layers --values shows a frozen model's values" <<'TREE'
+forward(Tensor x) -> Tensor
+
+layer                     class                calls  output
+(model)                   Cnn                      1  float32[2, 4]
+├· conv2d:1               conv2d                   1  float32[2, 5, 8, 9]
+├· relu_:1                relu_                    1  float32[2, 5, 8, 9]
+├· max_pool2d:1           max_pool2d               1  float32[2, 5, 4, 4]
+├· conv2d:2               conv2d                   1  float32[2, 6, 2, 2]
+├· relu_:2                relu_                    1  float32[2, 6, 2, 2]
+├· adaptive_avg_pool2d:1  adaptive_avg_pool2d      1  float32[2, 6, 1, 1]
+└· flatten:1              flatten                  1  float32[2, 6]
+TREE
+    works "B20 layers --json lists a frozen model" layers "$frozen" --json
+    report "B20 layers --json has values if they are wanted only" "$(grep -o values "$box/out")"
+
+    # The weights are those of f/cnn.scripted.pt. Freezing made conv1 and bn1 one convolution.
+    gradient "B20 a frozen model's value is that of the layer, bn1" \
+        f/cnn.bn1.output.3_2_2.grad.npy "$frozen" --layer conv2d:1 --neuron 3,2,2 \
+        --input f/cnn.x.npy
+    gradient "B20 a frozen model's value is that of the layer, relu1" \
+        f/cnn.relu1.output.0_4_6.grad.npy "$frozen" --layer relu_:1 --neuron 0,4,6 \
+        --input f/cnn.x.npy
+    gradient "B20 a frozen model's value is that of the layer, conv2" \
+        f/cnn.conv2.output.1_0_1.grad.npy "$frozen" --layer conv2d:2 --neuron 1,0,1 \
+        --input f/cnn.x.npy
+    fails "B20 an unknown value is refused with the nearest names, in JSON" 1 \
+        "NTAP_ERROR_NOT_FOUND *'conv2d:3'*'conv2d:2'" attribute "$frozen" --layer conv2d:3 \
+        --neuron 1,0,1 --input f/cnn.x.npy --json
+}
+
+section_value() {
+    local added=(--layer layer1.0/add_:1 --neuron "2,3,3" --input f/resnet.x.npy)
+    gradient "B9 B21 what a block adds up, before a ReLU overwrites it" \
+        d/resnet.layer1.0.add.2_3_3.grad.npy f/resnet.scripted.pt "${added[@]}"
+    shows "B21 attribute names the value" "gradient of layer1.0/add_:1 \[2,3,3\] with respect to"
+    gradient "B9 B20 B21 the same of a traced model" d/resnet.layer1.0.add.2_3_3.grad.npy \
+        f/resnet.traced.pt "${added[@]}"
+    fails "B21 an unknown value is refused with the nearest names" 1 \
+        "'layer1.0/add:1'*'layer1.0/add_:1'" attribute f/resnet.scripted.pt \
+        --layer layer1.0/add:1 --neuron 2,3,3 --input f/resnet.x.npy --output got.npy
+}
+
+section_method() {
+    works "layers --method runs another method" \
+        layers d/methods.pt --method encode --values --input d/x.npy --arg 3
+    prints "layers --method shows that method's parameters and values" <<'TREE'
+encode(Tensor x, float factor) -> Tensor
+
+layer      class    calls  output
+(model)    Methods      1  float32[2, 3]
+├· mul:1   mul          1  float32[2, 3]
+└─ square  Square       1  float32[2, 3]
+TREE
+    works "attribute --method runs another method" attribute d/methods.pt --method encode \
+        --layer square --neuron : --input d/x.npy --arg 3 --output got.npy
+    holds "attribute --method gives the gradient of 9 x^2" got.npy 0 "<f4 (2, 3)" \
+        18 36 54 72 90 108
+    works "--method forward is the default" attribute d/methods.pt --method forward \
+        --layer square --neuron : --input d/x.npy --output got.npy
+    holds "--method forward gives the gradient of x^2" got.npy 0 "<f4 (2, 3)" 2 4 6 8 10 12
+    fails "--method: a method that is not there is named" 1 "'decode'" \
+        layers d/methods.pt --method decode
 }
 
 section_neuron() {
@@ -692,7 +848,8 @@ section_signals() {
 # --- All of it, as many sections at a time as there are processors
 
 all_sections=(help layers_usage attribute_values attribute_usage arg_usage layers_tree layers_run
-    neuron arg layer model files images heatmap bad_models bad_inputs outputs signals)
+    values frozen value method neuron arg layer model files images heatmap bad_models bad_inputs
+    outputs signals)
 
 run_section() {
     box=$folder/$1

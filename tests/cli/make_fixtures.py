@@ -1,8 +1,10 @@
-"""Makes the files beside it: images whose pixels test_cli.sh knows by heart, and two tiny models.
+"""Makes the files beside it: images whose pixels test_cli.sh knows by heart, three tiny models, and
+what is expected at values that are no layer's.
 
 Debian 12: apt install python3-torch python3-numpy python3-pil; /usr/bin/python3 make_fixtures.py
 """
 
+import sys
 from pathlib import Path
 from typing import Dict, Optional
 
@@ -11,7 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+FIXTURES = HERE.parent / "fixtures"
+sys.path.append(str(FIXTURES))
+from torchscript import drop_debug_records  # noqa: E402
 
 
 class Square(nn.Module):
@@ -49,8 +54,43 @@ class Dictionaries(nn.Module):
         return self.scale(x * tensors[-7], numbers["é\t"])
 
 
+class Methods(nn.Module):
+    """A model that is to be run by another method than forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.square = Square()
+
+    def forward(self, x):
+        return self.square(x)
+
+    @torch.jit.export
+    def encode(self, x, factor: float):
+        return self.square(x * factor)
+
+
+def save_frozen_cnn():
+    """fixtures/cnn.scripted.pt without its layers: what captum gave at those is still expected."""
+    path = str(HERE / "cnn.frozen.pt")
+    torch.jit.freeze(torch.jit.load(str(FIXTURES / "cnn.scripted.pt"))).save(path)
+    drop_debug_records(path)
+
+
+def save_gradient_of_addition():
+    """The gradient of element 2,3,3 of what fixtures/resnet.scripted.pt adds up in layer1.0."""
+    model = torch.jit.load(str(FIXTURES / "resnet.scripted.pt"))
+    x = torch.from_numpy(np.load(FIXTURES / "resnet.x.npy")).requires_grad_()
+    block = model.layer1._modules["0"]
+    before = model.maxpool(model.relu(model.bn1(model.conv1(x))))
+    inside = block.bn2(block.conv2(block.relu(block.bn1(block.conv1(before)))))
+    (gradient,) = torch.autograd.grad((inside + before)[:, 2, 3, 3].sum(), x)
+    np.save(HERE / "resnet.layer1.0.add.2_3_3.grad.npy", gradient.numpy())
+
+
 def save_model(model, name):
-    torch.jit.script(model.eval()).save(str(HERE / name))
+    path = str(HERE / name)
+    torch.jit.script(model.eval()).save(path)
+    drop_debug_records(path)
 
 
 def ramp(height, width, channels):
@@ -93,6 +133,9 @@ def save_resized(name, height, width):
 if __name__ == "__main__":
     save_model(Squares(), "squares.pt")
     save_model(Dictionaries(), "dictionaries.pt")
+    save_model(Methods(), "methods.pt")
+    save_frozen_cnn()
+    save_gradient_of_addition()
     np.save(HERE / "x.npy", np.array([[1, 2, 3], [4, 5, 6]], dtype=np.float32))
     np.save(HERE / "weights.npy", np.array([1, 4, 16], dtype=np.float32))
     save_png_images()
