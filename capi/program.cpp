@@ -114,11 +114,16 @@ void remove_prints(Graph &graph) {
     });
 }
 
-void simplify(GraphPtr &graph) {
-    remove_prints(*graph);
+// What a constant condition rules out goes.
+void settle_branches(GraphPtr &graph) {
     torch::jit::ConstantPropagation(graph);
     torch::jit::PeepholeOptimize(graph); // settles the tests for None that the first pass left
     torch::jit::ConstantPropagation(graph);
+}
+
+void simplify(GraphPtr &graph) {
+    remove_prints(*graph);
+    settle_branches(graph);
     torch::jit::EliminateDeadCode(graph);
 }
 
@@ -196,14 +201,27 @@ struct Occurrence {
     const Value *value;
 };
 
-std::vector<Occurrence> find_occurrences(Graph &graph, const std::vector<ProgramSite> &sites) {
+// Only to look at, a graph can hold on to a site's values by an operator that is cheap for
+// libtorch's passes: they know that it does nothing to them, but must stay.
+void keep_alive(Graph &graph, const Site &site) {
+    const torch::jit::WithInsertPoint here(site.marker);
+    std::vector<Value *> inputs{graph.insertConstant(static_cast<int64_t>(site.target))};
+    for (size_t i = 0; i < site.marker->inputs().size(); ++i) {
+        inputs.push_back(site.marker->input(i));
+        site.marker->output(i)->replaceAllUsesWith(site.marker->input(i));
+    }
+    graph.insertNode(graph.create(prim::Print, inputs, 0));
+    site.marker->destroy();
+}
+
+std::vector<Occurrence> find_occurrences(Graph &graph) {
     std::vector<Occurrence> occurrences;
-    visit(graph.block(), [&](Node *node) {
-        if (node->kind() != reach_symbol())
+    visit(graph.block(), [&](const Node *node) {
+        if (node->kind() != prim::Print)
             return;
-        const ProgramSite &site = sites[site_of(node)];
-        for (const Node *hand : hands_of(node, site))
-            occurrences.push_back(Occurrence{site.purpose.index, hand->input(1)});
+        const auto target = static_cast<size_t>(torch::jit::toIValue(node->input(0))->toInt());
+        for (const Value *value : node->inputs().slice(1))
+            occurrences.push_back(Occurrence{target, value});
     });
     return occurrences;
 }
@@ -244,12 +262,11 @@ std::shared_ptr<const Program> compile(const Entry &entry, Plan plan,
 
 std::vector<Reached> find_reached(Plan plan) {
     const CompileModes modes;
-    Compilation compilation{{}, plan.targets.size(), false};
-    for (size_t i = 0; i < plan.targets.size(); ++i)
-        compilation.purposes.push_back(Purpose{Kind::kTap, i, false});
-    const auto sites = instrument(plan, compilation);
-    simplify(plan.graph);
-    const auto occurrences = find_occurrences(*plan.graph, sites);
+    remove_prints(*plan.graph);
+    for (const Site &site : plan.sites)
+        keep_alive(*plan.graph, site);
+    settle_branches(plan.graph);
+    const auto occurrences = find_occurrences(*plan.graph);
     const auto owners = find_owners(occurrences);
     std::vector<Reached> reached;
     std::unordered_map<size_t, size_t> place; // of a target in them

@@ -56,14 +56,11 @@ std::string describe_signature(const c10::FunctionSchema &schema) {
     return out.str();
 }
 
-// "layer1.0/relu:1/add:2" is the value "relu:1/add:2" in the code of "layer1.0"; "add:1" is one in
-// the model's own.
-std::pair<std::string, std::string> split_value_name(const std::string &name) {
-    const size_t slash = name.find('/');
-    const size_t colon = name.find(':');
-    if (slash == std::string::npos || colon < slash)
-        return {"", name};
-    return {name.substr(0, slash), name.substr(slash + 1)};
+std::string method_names(const torch::jit::Module &module) {
+    std::string names;
+    for (const auto &method : module.get_methods())
+        names += (names.empty() ? "'" : ", '") + method.name() + "'";
+    return names.empty() ? "none" : names;
 }
 
 at::Tensor converted(const at::Tensor &tensor, const at::Device *device,
@@ -78,26 +75,29 @@ at::Tensor converted(const at::Tensor &tensor, const at::Device *device,
 ScriptModel::ScriptModel(const torch::jit::Module &module, const std::string &method, bool shared)
     : entry_{module, method}, shared_(shared) {
     if (!module.find_method(method))
-        fail(NTAP_ERROR_UNSUPPORTED, "the model has no method '", method, "'");
+        fail(NTAP_ERROR_NOT_FOUND, "the model has no method '", method, "'; it has ",
+             method_names(module));
     list_layers(module._ivalue(), "", layers_, objects_);
     signature_ = describe_signature(entry_.function().getSchema());
 }
 
+// "layer1.0/relu:1/add:2" is the value "relu:1/add:2" in the code of "layer1.0"; "add:1" is one in
+// the model's own. A layer's path may itself hold slashes: the longest that fits counts.
 bool ScriptModel::find_target(const std::string &name, Target &target) const {
-    const auto find_layer = [&](const std::string &path) {
-        const auto layer = std::find_if(layers_.begin(), layers_.end(),
-                                        [&](const Layer &it) { return it.path == path; });
-        if (layer == layers_.end())
-            return false;
-        target.layer = objects_[static_cast<size_t>(layer - layers_.begin())];
-        return true;
-    };
-    const auto parts = split_value_name(name);
-    target.value = "";
-    if (find_layer(name))
-        return true;
-    target.value = parts.second;
-    return name.find(':') != std::string::npos && find_layer(parts.first);
+    const Layer *owner = nullptr;
+    for (const Layer &layer : layers_) {
+        const bool whole = layer.path == name;
+        const bool begins =
+            layer.path.empty() || name.compare(0, layer.path.size() + 1, layer.path + "/") == 0;
+        if (whole || (begins && (owner == nullptr || owner->path.size() < layer.path.size())))
+            owner = &layer;
+        if (whole)
+            break;
+    }
+    const size_t path_size = owner->path.size();
+    target.layer = objects_[static_cast<size_t>(owner - layers_.data())];
+    target.value = name.substr(std::min(name.size(), path_size == 0 ? 0 : path_size + 1));
+    return target.value.empty() || target.value.find(':') != std::string::npos;
 }
 
 // ---- what there is ----

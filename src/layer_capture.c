@@ -1,6 +1,7 @@
 /* The values at a module's layers. */
 #include "internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,14 +22,25 @@ static const char *name_at(const void *context, size_t index) {
     return status == NTAP_OK ? name : "";
 }
 
+/* A file whose layers are gone still has values. */
+static void suggest_a_value(const ntap_module *module, char *suggestion, size_t size) {
+    const char *name = NULL;
+    if (ntap_module_value_name(module, 0, &name, NULL) == NTAP_OK)
+        (void)snprintf(suggestion, size, "; it has no layers, but values such as '%s'", name);
+}
+
 static ntap_status layer_not_found(const ntap_module *module, const char *layer, ntap_error *err) {
     char suggestion[512];
     size_t n_values = 0;
+    const int is_value = strchr(layer, ':') != NULL;
     const known_names known = {module, ntap_module_layer_count(module)};
-    if (strchr(layer, ':') != NULL)
+    if (is_value)
         NTAPI_TRY(ntap_module_value_count(module, &n_values, err));
     ntapi_suggest(layer, known.n_layers + n_values, name_at, &known, suggestion, sizeof suggestion);
-    return ntap_error_set(err, NTAP_ERROR_NOT_FOUND, "layer '%s' not found%s", layer, suggestion);
+    if (suggestion[0] == '\0' && known.n_layers == 1)
+        suggest_a_value(module, suggestion, sizeof suggestion);
+    return ntap_error_set(err, NTAP_ERROR_NOT_FOUND, "%s '%s' not found%s",
+                          is_value ? "value" : "layer", layer, suggestion);
 }
 
 ntap_status ntapi_require_side(ntap_layer_side side, ntap_error *err) {

@@ -51,6 +51,18 @@ static void insert(suggestion *best, suggestion candidate) {
     }
 }
 
+/* "conv1" is near "layer1.0.conv1", and "add:1" near "layer1.0/add:1". */
+static int is_tail(const char *name, const char *candidate) {
+    const size_t length = strlen(name);
+    const size_t whole = strlen(candidate);
+    return length > 0 && whole > length && strcmp(candidate + whole - length, name) == 0 &&
+           strchr("./", candidate[whole - length - 1]) != NULL;
+}
+
+static size_t distance_between(const char *name, const char *candidate) {
+    return is_tail(name, candidate) ? 1 : edit_distance(name, candidate);
+}
+
 void ntapi_suggest(const char *name, size_t count,
                    const char *(*name_at)(const void *context, size_t index), const void *context,
                    char *buffer, size_t size) {
@@ -58,7 +70,7 @@ void ntapi_suggest(const char *name, size_t count,
     const size_t limit = 1 + strlen(name) / 3;
     for (size_t i = 0; i < count; ++i) {
         const char *candidate = name_at(context, i);
-        const size_t distance = edit_distance(name, candidate);
+        const size_t distance = distance_between(name, candidate);
         if (*candidate != '\0' && distance <= limit)
             insert(best, (suggestion){candidate, distance});
     }

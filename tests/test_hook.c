@@ -686,7 +686,7 @@ static void an_unknown_layer_cannot_be_hooked(void **state) {
     assert_fails(
         NTAP_ERROR_NOT_FOUND,
         ntap_module_add_forward_pre_hook(module, "linear:4", act, &p, finalize, &hook, &test_err));
-    assert_message("layer 'linear:4' not found; did you mean 'linear:1'");
+    assert_message("value 'linear:4' not found; did you mean 'linear:1'");
     assert_untouched(hook);
     assert_int_equal(p.finalized, 0);
     ntap_module_free(module);

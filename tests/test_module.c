@@ -419,9 +419,9 @@ static void b21_another_method_is_the_entry(void **state) {
     ntap_load_options options = NTAP_LOAD_OPTIONS_INIT;
     ntap_module *module = (ntap_module *)POISON;
     options.method = "encoed";
-    assert_fails(NTAP_ERROR_UNSUPPORTED, ntap_module_load(fixture_path("methods.scripted.pt"),
-                                                          &options, &module, &test_err));
-    assert_message("the model has no method 'encoed'");
+    assert_fails(NTAP_ERROR_NOT_FOUND, ntap_module_load(fixture_path("methods.scripted.pt"),
+                                                        &options, &module, &test_err));
+    assert_message("the model has no method 'encoed'; it has 'forward', 'finish'");
     assert_untouched(module);
     options.method = "finish";
     assert_ok(ntap_module_load(fixture_path("methods.scripted.pt"), &options, &module, &test_err));
