@@ -107,8 +107,8 @@ typedef struct ntap_hook ntap_hook;
  *         program calls it), NTAP_ERROR_UNSUPPORTED (the model cannot be instrumented)
  *
  * The first hook on a module looks through its whole program, which takes milliseconds (a second
- * for a scripted transformer of 24 layers). So does the first run with a new set of hooked layers, whose
- * program the module then keeps.
+ * for a scripted transformer of 24 layers). So does the first run with a new set of hooked layers,
+ * whose program the module then keeps.
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_add_forward_hook(
     const ntap_module *module, const char *layer, ntap_hook_callback callback, void *context,
