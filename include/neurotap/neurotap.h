@@ -8,6 +8,7 @@
 #define NEUROTAP_NEUROTAP_H
 
 #include <neurotap/base.h>
+#include <neurotap/dlpack.h>
 #include <neurotap/module.h>
 #include <neurotap/neuron_gradient.h>
 #include <neurotap/operator.h>
