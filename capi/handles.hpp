@@ -40,6 +40,20 @@ ntap_device from_torch(const at::Device &device);
 // tensor.cpp: all elements on the CPU, in C order, without a graph; may share memory.
 at::Tensor host_elements(const at::Tensor &tensor);
 
+// Memory that somebody else owns.
+struct Blob {
+    void *data;
+    size_t ndim;
+    const int64_t *sizes;
+    const int64_t *strides; // NULL for C order
+    at::ScalarType dtype;
+    at::Device device;
+    const char *sizes_name; // what the caller knows the sizes by
+};
+
+// tensor.cpp: a tensor over that memory; throws a Failure, and then the deleter is not called.
+ntap_tensor *wrap(const Blob &blob, ntap_deleter deleter, void *context);
+
 // value.cpp
 ntap_value from_ivalue(const c10::IValue &value);
 std::string describe(const ntap_value &value);

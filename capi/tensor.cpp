@@ -8,30 +8,37 @@ using namespace neurotap;
 
 namespace {
 
-at::IntArrayRef checked_sizes(size_t ndim, const int64_t *sizes) {
+at::IntArrayRef checked_sizes(size_t ndim, const int64_t *sizes, const char *name) {
     if (ndim == 0)
         return {};
-    require_not_null(sizes, "sizes");
+    require_not_null(sizes, name);
     // The number of elements, with room for the largest type, has to fit an int64.
     int64_t numel = 1;
     for (size_t dim = 0; dim < ndim; ++dim) {
         if (sizes[dim] < 0)
-            fail(NTAP_ERROR_INVALID_ARGUMENT, "sizes[", dim, "] is ", sizes[dim],
+            fail(NTAP_ERROR_INVALID_ARGUMENT, name, "[", dim, "] is ", sizes[dim],
                  "; expected at least 0");
         if (__builtin_mul_overflow(numel, std::max<int64_t>(sizes[dim], 1), &numel) ||
             numel > INT64_MAX / 16)
-            fail(NTAP_ERROR_INVALID_ARGUMENT, "sizes ", at::IntArrayRef(sizes, ndim),
-                 " count more elements than memory can hold");
+            fail(NTAP_ERROR_INVALID_ARGUMENT, name, " is ", at::IntArrayRef(sizes, ndim),
+                 ": more elements than memory can hold");
     }
     return {sizes, ndim};
 }
 
-at::IntArrayRef checked_strides(size_t ndim, const int64_t *strides) {
-    for (size_t dim = 0; dim < ndim; ++dim)
+at::IntArrayRef checked_strides(at::IntArrayRef sizes, const int64_t *strides) {
+    int64_t last = 0; // where the last element lies; in bytes, too, it has to fit an int64
+    for (size_t dim = 0; dim < sizes.size(); ++dim) {
         if (strides[dim] < 0)
             fail(NTAP_ERROR_INVALID_ARGUMENT, "strides[", dim, "] is ", strides[dim],
                  "; expected at least 0");
-    return {strides, ndim};
+        int64_t way = 0;
+        if (__builtin_mul_overflow(std::max<int64_t>(sizes[dim] - 1, 0), strides[dim], &way) ||
+            __builtin_add_overflow(last, way, &last) || last >= INT64_MAX / 16)
+            fail(NTAP_ERROR_INVALID_ARGUMENT, "strides[", dim, "] is ", strides[dim],
+                 ": further than memory reaches");
+    }
+    return {strides, sizes.size()};
 }
 
 ntap_status make(size_t ndim, const int64_t *sizes, ntap_dtype dtype, ntap_device device,
@@ -40,7 +47,7 @@ ntap_status make(size_t ndim, const int64_t *sizes, ntap_dtype dtype, ntap_devic
         require_not_null(tensor, "tensor");
         const c10::InferenceMode no_inference(false);
         const auto options = at::TensorOptions().dtype(to_torch(dtype)).device(to_torch(device));
-        const auto shape = checked_sizes(ndim, sizes);
+        const auto shape = checked_sizes(ndim, sizes, "sizes");
         *tensor = wrap(zeros ? at::zeros(shape, options) : at::empty(shape, options));
     });
 }
@@ -73,6 +80,26 @@ at::Tensor neurotap::host_elements(const at::Tensor &tensor) {
     return dense.detach().to(at::kCPU).resolve_conj().resolve_neg().contiguous();
 }
 
+ntap_tensor *neurotap::wrap(const Blob &blob, ntap_deleter deleter, void *context) {
+    const auto shape = checked_sizes(blob.ndim, blob.sizes, blob.sizes_name);
+    if (blob.data == nullptr && c10::multiply_integers(shape) != 0)
+        fail(NTAP_ERROR_INVALID_ARGUMENT, "data is NULL; expected an address, as ", blob.sizes_name,
+             " is ", shape);
+    const c10::InferenceMode no_inference(false);
+    auto handle = std::make_unique<ntap_tensor>();
+    // Lives in libtorch's own deleter, which libtorch also drops, unarmed, when it fails.
+    const auto release = std::make_shared<Release>(blob.data, deleter, context);
+    auto maker = at::for_blob(blob.data, shape);
+    if (blob.strides != nullptr)
+        maker.strides(checked_strides(shape, blob.strides));
+    handle->tensor = maker.deleter([release](void *) {})
+                         .options(at::TensorOptions().dtype(blob.dtype).device(blob.device))
+                         .target_device(blob.device)
+                         .make_tensor();
+    release->arm();
+    return handle.release();
+}
+
 namespace {
 
 bool has_host_data(const at::Tensor &tensor) {
@@ -88,25 +115,9 @@ ntap_status ntap_tensor_from_blob(void *data, size_t ndim, const int64_t *sizes,
                                   ntap_error *err) {
     return guarded(err, NTAP_ERROR_INTERNAL, [&] {
         require_not_null(tensor, "tensor");
-        const auto target = to_torch(device);
-        const auto options = at::TensorOptions().dtype(to_torch(dtype)).device(target);
-        const auto shape = checked_sizes(ndim, sizes);
-        if (data == nullptr && c10::multiply_integers(shape) != 0)
-            fail(NTAP_ERROR_INVALID_ARGUMENT, "data is NULL, but sizes ", shape,
-                 " ask for elements");
-        const c10::InferenceMode no_inference(false);
-        auto handle = std::make_unique<ntap_tensor>();
-        // Lives in libtorch's own deleter, which libtorch also drops, unarmed, when it fails.
-        const auto release = std::make_shared<Release>(data, deleter, context);
-        auto maker = at::for_blob(data, shape);
-        if (strides != nullptr && ndim > 0)
-            maker.strides(checked_strides(ndim, strides));
-        handle->tensor = maker.deleter([release](void *) {})
-                             .options(options)
-                             .target_device(target)
-                             .make_tensor();
-        release->arm();
-        *tensor = handle.release();
+        const at::Device target = to_torch(device);
+        *tensor = wrap(Blob{data, ndim, sizes, strides, to_torch(dtype), target, "sizes"}, deleter,
+                       context);
     });
 }
 

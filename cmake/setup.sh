@@ -6,7 +6,7 @@ set -eu
 tools="cmake c++ make pkg-config"
 libraries="libzip libpng libturbojpeg cairo jansson cmocka"
 packages="cmake g++ make pkg-config libzip-dev libpng-dev libturbojpeg0-dev libcairo2-dev
-          libjansson-dev libcmocka-dev"
+          libjansson-dev libcmocka-dev python3-numpy"
 
 # A libtorch of the user's own choice is used as it is.
 has_libtorch() {
@@ -14,6 +14,14 @@ has_libtorch() {
         [ -e "/usr/lib/$(uname -m)-linux-gnu/libtorch.so" ] ||
         python3 -c 'import os, sys, torch
 sys.exit(not os.path.isdir(os.path.join(torch.utils.cmake_prefix_path, "Torch")))' >/dev/null 2>&1
+}
+
+# For the tests, which look for it in the same places.
+has_numpy() {
+    for python in /usr/bin/python3 python3; do
+        "$python" -c 'from numpy import from_dlpack' >/dev/null 2>&1 && return
+    done
+    return 1
 }
 
 missing() {
@@ -25,6 +33,7 @@ missing() {
             pkg-config --exists "$library" || echo "$library"
         done
     fi
+    has_numpy || echo numpy
     has_libtorch || echo libtorch
 }
 

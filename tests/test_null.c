@@ -142,6 +142,30 @@ static void tensor_files(void **state) {
     assert_untouched(tensor);
 }
 
+/* ---- dlpack.h ---- */
+
+/* Also a managed tensor that is all zero, which no library makes. */
+static void dlpack(void **state) {
+    uint64_t zeros[16] = {0};
+    struct DLManagedTensor *legacy = (struct DLManagedTensor *)zeros;
+    struct DLManagedTensorVersioned *versioned = (struct DLManagedTensorVersioned *)zeros;
+    ntap_tensor *tensor = (ntap_tensor *)POISON;
+    (void)state;
+    refuses("managed is NULL", ntap_tensor_from_dlpack, NULL, &tensor);
+    refuses("tensor is NULL", ntap_tensor_from_dlpack, legacy, NULL);
+    refuses("managed is NULL", ntap_tensor_from_dlpack_versioned, NULL, &tensor);
+    refuses("tensor is NULL", ntap_tensor_from_dlpack_versioned, versioned, NULL);
+    refuses("version 0.0", ntap_tensor_from_dlpack_versioned, versioned, &tensor);
+    assert_int_equal(ntap_tensor_from_dlpack(legacy, &tensor, NULL), NTAP_ERROR_DTYPE);
+    refuses("tensor is NULL", ntap_tensor_to_dlpack, NULL, &legacy);
+    refuses("managed is NULL", ntap_tensor_to_dlpack, all.tensor, NULL);
+    refuses("tensor is NULL", ntap_tensor_to_dlpack_versioned, NULL, &versioned);
+    refuses("managed is NULL", ntap_tensor_to_dlpack_versioned, all.tensor, NULL);
+    assert_untouched(tensor);
+    assert_ptr_equal(legacy, zeros);
+    assert_ptr_equal(versioned, zeros);
+}
+
 /* ---- value.h ---- */
 
 static void value_constructors(void **state) {
@@ -516,6 +540,7 @@ int main(void) {
         cmocka_unit_test(tensor_copies),
         cmocka_unit_test(tensor_getters),
         cmocka_unit_test(tensor_files),
+        cmocka_unit_test(dlpack),
         cmocka_unit_test(value_constructors),
         cmocka_unit_test(value_getters),
         cmocka_unit_test(the_description_of_no_value_is_empty),

@@ -193,6 +193,14 @@ static void negative_strides_are_refused(void **state) {
     assert_message("strides[1] is -1");
 }
 
+static void strides_beyond_memory_are_refused(void **state) {
+    float data[6] = {0};
+    (void)state;
+    check_blob_fails(NTAP_ERROR_INVALID_ARGUMENT, data, SHAPE(2, 3),
+                     (const int64_t[]){1, INT64_MAX / 2}, NTAP_DTYPE_FLOAT32, CPU);
+    assert_message("strides[1] is 4611686018427387903: further than memory reaches");
+}
+
 static void a_blob_without_a_dtype_is_refused(void **state) {
     float data[2] = {0, 0};
     (void)state;
@@ -649,6 +657,7 @@ int main(void) {
         cmocka_unit_test(missing_sizes_are_refused),
         cmocka_unit_test(negative_sizes_of_a_blob_are_refused),
         cmocka_unit_test(negative_strides_are_refused),
+        cmocka_unit_test(strides_beyond_memory_are_refused),
         cmocka_unit_test(a_blob_without_a_dtype_is_refused),
         cmocka_unit_test(a_blob_on_a_device_that_does_not_exist_is_refused),
         cmocka_unit_test(new_tensors_have_what_was_asked_for),

@@ -9,6 +9,7 @@
 
 #include <neurotap/base.h>
 #include <neurotap/callback_module.h>
+#include <neurotap/dlpack.h>
 #include <neurotap/hook.h>
 #include <neurotap/module.h>
 #include <neurotap/neuron_gradient.h>

@@ -8,7 +8,7 @@
  *
  * Simple use: ntap_tensor_from_blob() or ntap_tensor_read_npy() to get one, ntap_tensor_data() or
  * ntap_tensor_copy_to_host() to look inside, ntap_tensor_free() to be done with it.
- * To compute with tensors, see operator.h.
+ * To compute with tensors, see operator.h; to share them with other array libraries, dlpack.h.
  */
 #ifndef NEUROTAP_TENSOR_H
 #define NEUROTAP_TENSOR_H
