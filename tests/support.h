@@ -19,6 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #include <cmocka.h>
 
 #include <neurotap/neurotap.h>
@@ -124,5 +128,9 @@ void write_file(const char *path, const void *bytes, size_t size);
 
 /** Reads a file; fails the test if it cannot. To be freed. */
 unsigned char *read_file(const char *path, size_t *size);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* NEUROTAP_TESTS_SUPPORT_H */

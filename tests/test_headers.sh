@@ -1,14 +1,18 @@
 #!/bin/sh
 # Each public header compiles alone, and twice over, in every language it is meant for, without a
-# warning; neurotap.h includes them all.
+# warning; neurotap.h includes those for C, torch.hpp is for C++ with libtorch.
 #
-#   test_headers.sh INCLUDE_DIR CC CXX
+#   test_headers.sh INCLUDE_DIR CC CXX TORCH_STANDARD TORCH_FLAGS...
 #
-# clang is used as well where it is installed.
+# clang is used as well where it is installed. The standard is the oldest that libtorch compiles in,
+# 17 for example.
 set -eu
 include=$1
 c_compilers=$2
+cxx=$3
 cxx_compilers=$3
+torch_standard=$4
+shift 4
 strict="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror"
 strict_c="-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition"
 strict_cxx="-Wold-style-cast -Wnon-virtual-dtor"
@@ -68,5 +72,22 @@ for path in "$include"/neurotap/*.h; do
     fi
 done
 in_every_language "a user's program" "$use"
+
+# "$@" is TORCH_FLAGS.
+torch_use='
+#include <neurotap/torch.hpp>
+#include <neurotap/torch.hpp>
+at::Tensor use(const torch::jit::Module &model, const at::Tensor &image);
+at::Tensor use(const torch::jit::Module &model, const at::Tensor &image) {
+    const neurotap::NeuronGradient gradient(neurotap::module(model), "layer1");
+    return gradient.attribute({image}, "3,4,5")[0];
+}'
+for compiler in $cxx_compilers; do
+    # shellcheck disable=SC2086
+    compile torch.hpp "$torch_use" "$compiler" -x c++ -std=c++$torch_standard $strict $strict_cxx "$@"
+done
+# One compiler: with clang the headers of libtorch 1.13 do not compile as C++20.
+# shellcheck disable=SC2086
+compile torch.hpp "$torch_use" "$cxx" -x c++ -std=c++20 $strict $strict_cxx "$@"
 
 [ "$failures" -eq 0 ]

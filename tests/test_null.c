@@ -482,6 +482,28 @@ static void additional_arguments(void **state) {
     assert_untouched(grad);
 }
 
+/* ---- torch_bridge.h ---- */
+
+/* Objects of libtorch are not looked at before all pointers are there. */
+static void torch_bridge(void **state) {
+    ntap_tensor *tensor = (ntap_tensor *)POISON;
+    ntap_value *value = (ntap_value *)POISON;
+    ntap_module *module = (ntap_module *)POISON;
+    (void)state;
+    refuses("handle is NULL", ntap_tensor_from_aten, NULL, &tensor);
+    refuses("tensor is NULL", ntap_tensor_from_aten, ntap_tensor_as_aten(all.tensor), NULL);
+    assert_null(ntap_tensor_as_aten(NULL));
+    refuses("ivalue is NULL", ntap_value_from_ivalue, NULL, &value);
+    refuses("value is NULL", ntap_value_from_ivalue, POISON, NULL);
+    refuses("value is NULL", ntap_value_to_ivalue, NULL, POISON);
+    refuses("ivalue is NULL", ntap_value_to_ivalue, all.value, NULL);
+    refuses("jit_module is NULL", ntap_module_from_jit, NULL, "forward", &module);
+    refuses("module is NULL", ntap_module_from_jit, POISON, NULL, NULL);
+    assert_untouched(tensor);
+    assert_untouched(value);
+    assert_untouched(module);
+}
+
 /* ---- frees, and successes without `err` ---- */
 
 static void frees(void **state) {
@@ -557,6 +579,7 @@ int main(void) {
         cmocka_unit_test(gradients),
         cmocka_unit_test(attributions),
         cmocka_unit_test(additional_arguments),
+        cmocka_unit_test(torch_bridge),
         cmocka_unit_test(frees),
         cmocka_unit_test(success_needs_no_error_to_fill),
         cmocka_unit_test(failure_needs_no_error_to_fill),

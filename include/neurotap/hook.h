@@ -99,9 +99,10 @@ typedef struct ntap_hook ntap_hook;
  * @param layer      a path, such as "layer2.0.conv1"; "" for the model itself
  * @param callback   the hook
  * @param context    handed to the callback; may be NULL
- * @param finalizer  called with @p context exactly once, when the hook is removed or the module
- *                   gone and no run can call it any more, on whichever thread was the last to use
- *                   it; may be NULL. If this call fails, it is not called.
+ * @param finalizer  called with @p context exactly once, when no run can call the hook any more:
+ *                   after ntap_hook_remove(), or without a handle after the module and everything
+ *                   made from it is gone; on whichever thread was the last to use it. May be NULL.
+ *                   If this call fails, it is not called.
  * @param[out] hook  to remove it; NULL if the hook shall stay as long as the module
  * @return NTAP_OK, or NTAP_ERROR_NOT_FOUND (no such layer, with near names; or nothing in the
  *         program calls it), NTAP_ERROR_UNSUPPORTED (the model cannot be instrumented)

@@ -16,6 +16,7 @@
 #include <neurotap/operator.h>
 #include <neurotap/selector.h>
 #include <neurotap/tensor.h>
+#include <neurotap/torch_bridge.h>
 #include <neurotap/value.h>
 
 #endif /* NEUROTAP_NEUROTAP_H */
