@@ -53,6 +53,8 @@ class Coercion {
         const bool number = value.kind == NTAP_VALUE_INT || value.kind == NTAP_VALUE_DOUBLE;
         if (kind == TypeKind::TensorType && value.kind == NTAP_VALUE_TENSOR)
             return tensor_view_(value.tensor.tensor);
+        if (kind == TypeKind::TensorType && value.leaf.isTensor()) // an undefined one
+            return value.leaf;
         if (kind == TypeKind::FloatType && number)
             return as_double(value);
         if (kind == TypeKind::ComplexType && number)
@@ -68,7 +70,7 @@ class Coercion {
                           (value.kind == NTAP_VALUE_OTHER && value.leaf.type()->isSubtypeOf(*type));
         if (!same)
             mismatch(value, type, what_);
-        return value.leaf;
+        return kind == TypeKind::NoneType ? c10::IValue() : value.leaf;
     }
 
     c10::IValue to_device(const ntap_value &value, const c10::TypePtr &type) const {

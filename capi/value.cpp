@@ -61,8 +61,10 @@ ntap_value from_ivalue(const c10::IValue &value) {
         return sequence_value(NTAP_VALUE_LIST, value.toList().vec());
     if (value.isGenericDict())
         return dict_value(value);
-    // Operators give an undefined tensor for a result that is left out.
-    return value.isNone() || value.isTensor() ? ntap_value() : leaf_value(NTAP_VALUE_OTHER, value);
+    // Operators give an undefined tensor for a result that is left out; where the value goes on to
+    // another one, it has to be that again.
+    const bool nothing = value.isNone() || value.isTensor();
+    return leaf_value(nothing ? NTAP_VALUE_NONE : NTAP_VALUE_OTHER, value);
 }
 
 namespace {

@@ -483,6 +483,42 @@ static void it_has_nothing_to_move(void **state) {
     ntap_module_free(module);
 }
 
+/* ---- values that are not there ---- */
+
+static ntap_status leave_out(ntap_view *view, const ntap_value *const *args, size_t n_args,
+                             void *context, ntap_value **result, ntap_error *err) {
+    ntap_value *nothing = NULL;
+    ntap_value *tapped = NULL;
+    (void)n_args;
+    (void)context;
+    ntap_status status = ntap_value_new_none(&nothing, err);
+    if (status == NTAP_OK)
+        status = ntap_tap(view, "a", NTAP_LAYER_OUTPUT, nothing, &tapped, err);
+    if (status == NTAP_OK && ntap_value_get_kind(tapped) != NTAP_VALUE_NONE)
+        status = ntap_error_set(err, NTAP_ERROR_INTERNAL, "None became something");
+    if (status == NTAP_OK)
+        status = ntap_value_clone(args[0], result, err);
+    ntap_value_free(nothing);
+    ntap_value_free(tapped);
+    return status;
+}
+
+static void a_tap_hands_on_none(void **state) {
+    (void)state;
+    const char *const layers[] = {"a"};
+    ntap_callback_module_options options = NTAP_CALLBACK_MODULE_OPTIONS_INIT;
+    ntap_module *module = NULL;
+    options.layers = layers;
+    options.n_layers = 1;
+    assert_ok(ntap_module_new_callback(NULL, leave_out, NULL, &options, &module, &test_err));
+    ntap_tensor *input = dense_input();
+    ntap_value *result = forward(module, input);
+    assert_close(ntap_value_get_tensor(result), input, 0);
+    ntap_value_free(result);
+    ntap_tensor_free(input);
+    ntap_module_free(module);
+}
+
 /* ---- its context ---- */
 
 static void count_finalizers(void *context) { ++*(int *)context; }
@@ -518,6 +554,7 @@ int main(void) {
         cmocka_unit_test(an_unknown_layer_is_not_found),
         cmocka_unit_test(layers_are_named_once),
         cmocka_unit_test(it_has_nothing_to_move),
+        cmocka_unit_test(a_tap_hands_on_none),
         cmocka_unit_test(the_finalizer_runs_once_when_all_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,6 +139,15 @@ void values_of_every_kind_come_back(void **) {
     assert_string_equal(pair->elements()[1].toStringRef().c_str(), "a");
 }
 
+// As the weights of an attention that does not give any.
+void an_undefined_tensor_comes_back_undefined(void **) {
+    const auto pair = c10::ivalue::Tuple::create({at::ones({2}), at::Tensor()});
+    const c10::IValue back = neurotap::unwrap(neurotap::wrap(c10::IValue(pair)).get());
+    const auto &elements = back.toTupleRef().elements();
+    assert_true(elements[0].toTensor().defined());
+    assert_false(elements[1].toTensor().defined());
+}
+
 void lists_and_dictionaries_come_back_with_their_types(void **) {
     const IValue ints = through(std::vector<int64_t>{1, 2});
     assert_true(ints.isIntList());
@@ -713,6 +722,7 @@ int main() {
         cmocka_unit_test(handles_of_the_shim_are_taken_and_lent),
 #endif
         cmocka_unit_test(values_of_every_kind_come_back),
+        cmocka_unit_test(an_undefined_tensor_comes_back_undefined),
         cmocka_unit_test(lists_and_dictionaries_come_back_with_their_types),
         cmocka_unit_test(lists_are_copied_and_their_tensors_are_not),
         cmocka_unit_test(a_loaded_model_is_attributed_to),
