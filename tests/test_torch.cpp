@@ -259,7 +259,7 @@ void any_method_may_run_the_model(void **) {
     assert_true(at::allclose(grads[0], by_hand(x, 1, [&](const at::Tensor &leaf) {
                                  return call_layer(encoder, "lin", leaf);
                              })));
-    assert_throws(NTAP_ERROR_UNSUPPORTED, "no method 'decode'",
+    assert_throws(NTAP_ERROR_NOT_FOUND, "no method 'decode'",
                   [&] { neurotap::module(encoder, "decode"); });
 }
 

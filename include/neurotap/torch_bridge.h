@@ -74,7 +74,7 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_value_to_ivalue(const ntap_value *valu
  * @param jit_module  a `torch::jit::Module`, which may be destroyed before the result
  * @param method      as ntap_load_options.method; NULL: "forward"
  * @param[out] module  the module
- * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT (NULLs), NTAP_ERROR_UNSUPPORTED (no such method)
+ * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT (NULLs), NTAP_ERROR_NOT_FOUND (no such method)
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_from_jit(const void *jit_module,
                                                           const char *method, ntap_module **module,
