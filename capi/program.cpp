@@ -130,7 +130,8 @@ void simplify(GraphPtr &graph) {
 // The operators that hand values over to a site stand before it.
 std::vector<Node *> hands_of(Node *reach, const ProgramSite &site) {
     std::vector<Node *> hands;
-    for (Node *node = reach->prev(); hands.size() < site.types.size(); node = node->prev())
+    for (Node *node = reach->prev();
+         hands.size() < site.types.size() && node->kind() != prim::Param; node = node->prev())
         if (node->kind() == hand_symbol() || node->kind() == hand_copy_symbol())
             hands.insert(hands.begin(), node);
     return hands;

@@ -7,12 +7,6 @@
 
 /* ---- JSON to arguments ---- */
 
-ntap_tensor *read_fixture(const char *name) {
-    ntap_tensor *tensor = NULL;
-    assert_ok(ntap_tensor_read_npy(fixture_path(name), &tensor, &test_err));
-    return tensor;
-}
-
 size_t read_tensors(const json_t *names, ntap_tensor **tensors) {
     const size_t count = json_array_size(names);
     assert_true(count <= MOST_TENSORS);

@@ -13,9 +13,6 @@ enum { MOST_TENSORS = 8 };
 
 /* ---- JSON to arguments ---- */
 
-/** Reads an .npy file of the fixtures. */
-ntap_tensor *read_fixture(const char *name);
-
 /** Reads the named .npy files, at most MOST_TENSORS; returns how many. */
 size_t read_tensors(const json_t *names, ntap_tensor **tensors);
 

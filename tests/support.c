@@ -303,6 +303,18 @@ const char *temp_path(const char *name) {
     return join(temp_folder, name);
 }
 
+ntap_module *load_fixture(const char *name) {
+    ntap_module *module = NULL;
+    assert_ok(ntap_module_load(fixture_path(name), NULL, &module, &test_err));
+    return module;
+}
+
+ntap_tensor *read_fixture(const char *name) {
+    ntap_tensor *tensor = NULL;
+    assert_ok(ntap_tensor_read_npy(fixture_path(name), &tensor, &test_err));
+    return tensor;
+}
+
 void write_file(const char *path, const void *bytes, size_t size) {
     FILE *file = fopen(path, "wb");
     if (file == NULL)

@@ -123,6 +123,10 @@ const char *fixture_path(const char *name);
 const char *example_path(const char *name);
 const char *temp_path(const char *name);
 
+/** Loads a model, reads an .npy file of tests/fixtures; fails the test if it cannot. */
+ntap_module *load_fixture(const char *name);
+ntap_tensor *read_fixture(const char *name);
+
 /** Writes a file; fails the test if it cannot. */
 void write_file(const char *path, const void *bytes, size_t size);
 

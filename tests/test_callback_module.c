@@ -6,18 +6,6 @@
 
 /* ---- a model and what is done to it ---- */
 
-static ntap_module *load(const char *name) {
-    ntap_module *module = NULL;
-    assert_ok(ntap_module_load(fixture_path(name), NULL, &module, &test_err));
-    return module;
-}
-
-static ntap_tensor *read_fixture(const char *name) {
-    ntap_tensor *tensor = NULL;
-    assert_ok(ntap_tensor_read_npy(fixture_path(name), &tensor, &test_err));
-    return tensor;
-}
-
 static ntap_status call2(const char *op, const ntap_value *a, const ntap_value *b, ntap_value **out,
                          ntap_error *err) {
     const ntap_value *args[] = {a, b};
@@ -150,7 +138,7 @@ static ntap_value *forward(const ntap_module *module, const ntap_tensor *input) 
 
 static void b15_a_function_runs_the_model_as_often_as_it_likes(void **state) {
     (void)state;
-    ntap_module *base = load("mlp.scripted.pt");
+    ntap_module *base = load_fixture("mlp.scripted.pt");
     ntap_module *module = wrap(base, twice, NULL);
     ntap_tensor *input = read_fixture("mlp.x.npy");
     ntap_tensor *once = read_fixture("mlp.fc1.output.4.grad.npy"); /* by captum */
@@ -172,7 +160,7 @@ static void b15_a_function_runs_the_model_as_often_as_it_likes(void **state) {
 
 static void b15_its_result_is_a_layer(void **state) {
     (void)state;
-    ntap_module *base = load("mlp.scripted.pt");
+    ntap_module *base = load_fixture("mlp.scripted.pt");
     ntap_module *module = wrap(base, twice, NULL);
     ntap_tensor *input = read_fixture("mlp.x.npy");
     ntap_module_free(base); /* the module keeps it */
@@ -196,7 +184,7 @@ static void b15_its_result_is_a_layer(void **state) {
 
 static void its_layers_are_its_own_and_those_of_the_model(void **state) {
     (void)state;
-    ntap_module *base = load("mlp.scripted.pt");
+    ntap_module *base = load_fixture("mlp.scripted.pt");
     ntap_callback_module_options options = NTAP_CALLBACK_MODULE_OPTIONS_INIT;
     ntap_module *module = NULL;
     size_t count = 0;
@@ -226,7 +214,7 @@ static ntap_status count_calls(const ntap_hook_call *call, void *context, ntap_v
 
 static void hooks_of_the_model_count_its_calls_through(void **state) {
     (void)state;
-    ntap_module *base = load("mlp.scripted.pt");
+    ntap_module *base = load_fixture("mlp.scripted.pt");
     ntap_module *module = wrap(base, twice, NULL);
     ntap_tensor *input = read_fixture("mlp.x.npy");
     int64_t last = 0;
@@ -261,7 +249,7 @@ static ntap_status swallow(ntap_view *view, const ntap_value *const *args, size_
 
 static void a_hook_stops_the_run_whatever_the_function_makes_of_it(void **state) {
     (void)state;
-    ntap_module *base = load("mlp.scripted.pt");
+    ntap_module *base = load_fixture("mlp.scripted.pt");
     ntap_module *modules[] = {wrap(base, twice, NULL), wrap(base, swallow, NULL)};
     ntap_tensor *input = read_fixture("mlp.x.npy");
     ntap_value *arg = make_tensor_value(input);
@@ -364,7 +352,7 @@ static void a_callback_module_over_a_callback_module(void **state) {
 
 static void b13_a_model_that_counts_is_left_as_it_was(void **state) {
     (void)state;
-    ntap_module *base = load("counter.scripted.pt");
+    ntap_module *base = load_fixture("counter.scripted.pt");
     ntap_module *module = wrap(base, twice, NULL);
     ntap_tensor *input = read_fixture("counter.x.npy");
     ntap_tensor *grads[2] = {NULL};
@@ -447,7 +435,7 @@ static void an_unknown_layer_is_not_found(void **state) {
 
 static void layers_are_named_once(void **state) {
     (void)state;
-    ntap_module *base = load("mlp.scripted.pt");
+    ntap_module *base = load_fixture("mlp.scripted.pt");
     const char *const twice_named[] = {"a", "a"};
     const char *const taken[] = {"fc1"};
     const char *const missing[] = {NULL};

@@ -78,18 +78,6 @@ static void clear(plan *p) {
 
 /* ---- modules and runs ---- */
 
-static ntap_module *load(const char *name) {
-    ntap_module *module = NULL;
-    assert_ok(ntap_module_load(fixture_path(name), NULL, &module, &test_err));
-    return module;
-}
-
-static ntap_tensor *read_fixture(const char *name) {
-    ntap_tensor *tensor = NULL;
-    assert_ok(ntap_tensor_read_npy(fixture_path(name), &tensor, &test_err));
-    return tensor;
-}
-
 static ntap_hook *add(const ntap_module *module, const char *layer, plan *p) {
     ntap_hook *hook = NULL;
     assert_ok(ntap_module_add_forward_hook(module, layer, act, p, finalize, &hook, &test_err));
@@ -148,7 +136,7 @@ static const double POWERS[] = {.125, .25, .125, .5, .125, .25, .125, .5, .125, 
 
 static void a_forward_hook_replaces_what_the_layer_returns(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     plan p = {.put = rows(LOGARITHMS)};
     ntap_hook *hook = add(module, "fc3", &p);
     assert_forward(module, POWERS);
@@ -162,7 +150,7 @@ static void a_forward_hook_replaces_what_the_layer_returns(void **state) {
 
 static void a_pre_hook_replaces_the_first_argument(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.traced.pt");
+    ntap_module *module = load_fixture("mlp.traced.pt");
     plan p = {.put = rows(LOGARITHMS)};
     ntap_hook *hook = add_pre(module, "head", &p);
     assert_forward(module, POWERS);
@@ -173,7 +161,7 @@ static void a_pre_hook_replaces_the_first_argument(void **state) {
 
 static void a_pre_hook_replaces_arguments_by_a_tuple(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     ntap_tensor *zeros = rows(0, 0, 0, 0);
     plan p = {.put_value = make_tuple(1, make_tensor_value(zeros))};
     ntap_hook *hook = add_pre(module, "head", &p);
@@ -186,7 +174,7 @@ static void a_pre_hook_replaces_arguments_by_a_tuple(void **state) {
 
 static void hooks_of_a_layer_run_in_the_order_of_registration(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     plan put = {.put = rows(LOGARITHMS)};
     plan clear_it = {.scale = 1e-30};
     ntap_hook *first = add(module, "fc3", &put);
@@ -203,7 +191,7 @@ static void hooks_of_a_layer_run_in_the_order_of_registration(void **state) {
 
 static void the_model_itself_has_hooks_too(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     ntap_tensor *input = read_fixture("mlp.x.npy");
     plan before = {.keep = 1};
     plan after = {.put = rows(1, 2, 3, 4), .keep = 1};
@@ -222,7 +210,7 @@ static void the_model_itself_has_hooks_too(void **state) {
 
 static void a_hook_on_a_value_of_a_frozen_file(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.frozen.pt");
+    ntap_module *module = load_fixture("mlp.frozen.pt");
     plan p = {.put = rows(LOGARITHMS)};
     ntap_hook *hook = add(module, "linear:3", &p);
     assert_forward(module, POWERS);
@@ -233,7 +221,7 @@ static void a_hook_on_a_value_of_a_frozen_file(void **state) {
 
 static void a_replacement_of_the_wrong_type_fails_the_forward(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     plan p = {.put_value = make_int(3)};
     ntap_hook *hook = add(module, "fc3", &p);
     assert_forward_fails(module, NTAP_ERROR_INVALID_ARGUMENT);
@@ -256,7 +244,7 @@ static void a_replacement_of_the_wrong_type_fails_the_forward(void **state) {
 
 static void a_hook_stops_the_run(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     plan stops = {.fail = NTAP_ERROR_STOPPED};
     plan later = {.calls = 0};
     ntap_hook *hooks[] = {add(module, "fc1", &stops), add(module, "fc2", &later)};
@@ -270,7 +258,7 @@ static void a_hook_stops_the_run(void **state) {
 
 static void a_failing_hook_fails_the_forward_with_its_own_message(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     plan p = {.fail = NTAP_ERROR_SHAPE, .message = "that is no image of mine"};
     ntap_hook *hook = add_pre(module, "fc2", &p);
     assert_forward_fails(module, NTAP_ERROR_SHAPE);
@@ -284,7 +272,7 @@ static void a_failing_hook_fails_the_forward_with_its_own_message(void **state) 
 
 static void a_failing_hook_fails_a_neuron_gradient(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     ntap_tensor *input = read_fixture("mlp.x.npy");
     const ntap_tensor *inputs[] = {input};
     ntap_tensor *grads[] = {(ntap_tensor *)POISON};
@@ -324,7 +312,7 @@ static ntap_status attribute(const ntap_module *module, const char *layer, ntap_
 
 static void the_gradient_flows_through_a_replacement(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     ntap_tensor *plain = read_fixture("mlp.fc1.output.4.grad.npy"); /* by captum */
     ntap_tensor *twice = NULL;
     ntap_tensor *grads[] = {NULL};
@@ -345,7 +333,7 @@ static void the_gradient_flows_through_a_replacement(void **state) {
 
 static void no_gradient_flows_through_a_constant(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     ntap_tensor *grads[] = {(ntap_tensor *)POISON};
     plan p = {.put = rows(0, 0, 0, 0)};
     ntap_hook *hook = add(module, "fc3", &p);
@@ -362,7 +350,7 @@ static void no_gradient_flows_through_a_constant(void **state) {
 
 static void b9_a_hook_keeps_what_later_operations_overwrite(void **state) {
     (void)state;
-    ntap_module *module = load("cnn.scripted.pt");
+    ntap_module *module = load_fixture("cnn.scripted.pt");
     plan p = {.keep = 1};
     ntap_hook *hook = add(module, "bn1", &p); /* an in-place ReLU follows */
     ntap_value_free(forward(module, "cnn.x.npy"));
@@ -380,7 +368,7 @@ static void b9_a_hook_keeps_what_later_operations_overwrite(void **state) {
 
 static void b13_the_model_does_not_write_to_a_replacement(void **state) {
     (void)state;
-    ntap_module *module = load("cnn.scripted.pt");
+    ntap_module *module = load_fixture("cnn.scripted.pt");
     ntap_tensor *ones = NULL;
     plan p = {.calls = 0};
     assert_ok(ntap_tensor_zeros(SHAPE(2, 5, 8, 9), NTAP_DTYPE_FLOAT32, (ntap_device){0}, &ones,
@@ -401,7 +389,7 @@ static void b13_the_model_does_not_write_to_a_replacement(void **state) {
 
 static void captures_see_what_hooks_left(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     ntap_tensor *input = read_fixture("mlp.x.npy");
     ntap_value *arg = make_tensor_value(input);
     const ntap_value *args[] = {arg};
@@ -428,7 +416,7 @@ static void captures_see_what_hooks_left(void **state) {
 
 static void removal_restores_the_former_behaviour(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     ntap_value *before = forward(module, "mlp.x.npy");
     plan p = {.scale = 3};
     ntap_hook *hook = add(module, "fc2", &p);
@@ -445,7 +433,7 @@ static void removal_restores_the_former_behaviour(void **state) {
 
 static void b10_calls_are_counted_in_each_run(void **state) {
     (void)state;
-    ntap_module *module = load("reused.scripted.pt");
+    ntap_module *module = load_fixture("reused.scripted.pt");
     plan p = {.calls = 0};
     ntap_hook *hook = add(module, "fc1", &p);
     ntap_value_free(forward(module, "reused.x.npy"));
@@ -460,7 +448,7 @@ static void b10_calls_are_counted_in_each_run(void **state) {
 
 static void a_hook_removes_itself_at_once(void **state) {
     (void)state;
-    ntap_module *module = load("reused.scripted.pt");
+    ntap_module *module = load_fixture("reused.scripted.pt");
     plan p = {.calls = 0};
     p.remove = add(module, "fc1", &p);
     ntap_value_free(forward(module, "reused.x.npy"));
@@ -471,7 +459,7 @@ static void a_hook_removes_itself_at_once(void **state) {
 
 static void a_hook_removes_another_that_would_run_later(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     plan removed = {.calls = 0};
     plan removes = {.calls = 0};
     ntap_hook *hook = add(module, "fc1", &removes);
@@ -485,7 +473,7 @@ static void a_hook_removes_another_that_would_run_later(void **state) {
 
 static void the_finalizer_runs_once_when_the_module_goes(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     plan p = {.calls = 0};
     assert_ok(ntap_module_add_forward_hook(module, "fc1", act, &p, finalize, NULL, &test_err));
     ntap_value_free(forward(module, "mlp.x.npy"));
@@ -497,7 +485,7 @@ static void the_finalizer_runs_once_when_the_module_goes(void **state) {
 
 static void a_hook_outlives_its_module(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     plan p = {.calls = 0};
     ntap_hook *hook = add(module, "fc1", &p);
     ntap_module_free(module);
@@ -508,7 +496,7 @@ static void a_hook_outlives_its_module(void **state) {
 
 static void hooks_act_on_what_was_made_from_the_module(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     ntap_tensor *input = read_fixture("mlp.x.npy");
     const ntap_tensor *inputs[] = {input};
     ntap_tensor *grads[] = {NULL};
@@ -559,7 +547,7 @@ static ntap_status call_back_in(const ntap_hook_call *call, void *context, ntap_
 
 static void a_hook_runs_the_module_that_it_is_called_from(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     reentry r = {module, 0, 0};
     ntap_hook *hook = NULL;
     assert_ok(
@@ -588,7 +576,7 @@ static ntap_status add_another(const ntap_hook_call *call, void *context, ntap_v
 
 static void a_hook_that_a_hook_adds_begins_with_the_next_run(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     grower g = {module, {.calls = 0}, NULL};
     ntap_hook *hook = NULL;
     assert_ok(ntap_module_add_forward_hook(module, "fc1", add_another, &g, NULL, &hook, &test_err));
@@ -651,7 +639,7 @@ static void *run_all(void *context) {
 
 static void hooks_come_and_go_while_others_run(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     ntap_tensor *input = read_fixture("mlp.x.npy");
     ntap_value *value = make_tensor_value(input);
     plan p = {.put = rows(LOGARITHMS)};
@@ -686,7 +674,7 @@ static void hooks_come_and_go_while_others_run(void **state) {
 
 static void a_layer_that_nobody_calls_cannot_be_hooked(void **state) {
     (void)state;
-    ntap_module *module = load("nevercalled.scripted.pt");
+    ntap_module *module = load_fixture("nevercalled.scripted.pt");
     plan p = {.calls = 0};
     ntap_hook *hook = (ntap_hook *)POISON;
     assert_fails(NTAP_ERROR_NOT_FOUND, ntap_module_add_forward_hook(module, "orphan", act, &p,
@@ -699,7 +687,7 @@ static void a_layer_that_nobody_calls_cannot_be_hooked(void **state) {
 
 static void an_unknown_layer_cannot_be_hooked(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.frozen.pt");
+    ntap_module *module = load_fixture("mlp.frozen.pt");
     plan p = {.calls = 0};
     ntap_hook *hook = (ntap_hook *)POISON;
     assert_fails(

@@ -4,18 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static ntap_module *load(const char *file) {
-    ntap_module *module = NULL;
-    assert_ok(ntap_module_load(fixture_path(file), NULL, &module, &test_err));
-    return module;
-}
-
-static ntap_tensor *read_input(const char *file) {
-    ntap_tensor *tensor = NULL;
-    assert_ok(ntap_tensor_read_npy(fixture_path(file), &tensor, &test_err));
-    return tensor;
-}
-
 static ntap_value *forward(const ntap_module *module, const ntap_tensor *input) {
     ntap_value *argument = make_tensor_value(input);
     const ntap_value *args[] = {argument};
@@ -52,7 +40,7 @@ static void layers_are_listed_depth_first_with_their_classes(void **state) {
                                               {"fc2", "torch.nn.modules.linear.Linear"},
                                               {"fc3", "torch.nn.modules.linear.Linear"},
                                               {"head", "torch.nn.modules.activation.Softmax"}};
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     assert_int_equal(ntap_module_layer_count(module), 6);
     for (size_t i = 0; i < 6; ++i) {
         assert_string_equal(ntap_module_layer_name(module, i), expected[i][0]);
@@ -65,8 +53,8 @@ static void layers_are_listed_depth_first_with_their_classes(void **state) {
 
 static void b20_traced_files_list_the_same_layers(void **state) {
     (void)state;
-    ntap_module *scripted = load("cnn.scripted.pt");
-    ntap_module *traced = load("cnn.traced.pt");
+    ntap_module *scripted = load_fixture("cnn.scripted.pt");
+    ntap_module *traced = load_fixture("cnn.traced.pt");
     const size_t count = ntap_module_layer_count(scripted);
     assert_int_equal(ntap_module_layer_count(traced), count);
     for (size_t i = 0; i < count; ++i) {
@@ -79,7 +67,7 @@ static void b20_traced_files_list_the_same_layers(void **state) {
 
 static void the_signature_shows_types_and_defaults(void **state) {
     (void)state;
-    ntap_module *module = load("arguments.scripted.pt");
+    ntap_module *module = load_fixture("arguments.scripted.pt");
     assert_contains(ntap_module_signature(module), "forward(Tensor x, Tensor y, float scale=2.0, ");
     assert_contains(ntap_module_signature(module), "str mode=\"mul\"");
     ntap_module_free(module);
@@ -91,9 +79,9 @@ static void memory_loads_as_a_file_does(void **state) {
     (void)state;
     size_t size = 0;
     unsigned char *bytes = read_file(fixture_path("mlp.scripted.pt"), &size);
-    ntap_module *from_file = load("mlp.scripted.pt");
+    ntap_module *from_file = load_fixture("mlp.scripted.pt");
     ntap_module *from_memory = NULL;
-    ntap_tensor *input = read_input("mlp.x.npy");
+    ntap_tensor *input = read_fixture("mlp.x.npy");
     assert_ok(ntap_module_load_memory(bytes, size, NULL, &from_memory, &test_err));
     memset(bytes, 0, size); /* the module keeps nothing of it */
     free(bytes);
@@ -140,8 +128,8 @@ static void a_device_that_does_not_exist_is_an_error(void **state) {
 /* By hand: softmax rows are positive and sum to one. */
 static void forward_computes_without_a_graph(void **state) {
     (void)state;
-    ntap_module *module = load("mlp_f64.traced.pt");
-    ntap_tensor *input = read_input("mlp_f64.x.npy");
+    ntap_module *module = load_fixture("mlp_f64.traced.pt");
+    ntap_tensor *input = read_fixture("mlp_f64.x.npy");
     ntap_value *result = forward(module, input);
     size_t count = 0;
     double *values = read_elements(ntap_value_get_tensor(result), &count);
@@ -158,8 +146,8 @@ static void forward_computes_without_a_graph(void **state) {
 
 static void forward_gives_structures(void **state) {
     (void)state;
-    ntap_module *module = load("containers.scripted.pt");
-    ntap_tensor *input = read_input("containers.x.npy");
+    ntap_module *module = load_fixture("containers.scripted.pt");
+    ntap_tensor *input = read_fixture("containers.x.npy");
     ntap_value *result = forward(module, input);
     assert_int_equal(ntap_value_get_kind(result), NTAP_VALUE_DICT);
     assert_string_equal(ntap_value_get_string(ntap_value_key(result, 0)), "out");
@@ -172,9 +160,9 @@ static void forward_gives_structures(void **state) {
 /* The counter model multiplies with the number of its runs: forward is a run, capturing is none. */
 static void forward_changes_the_model_but_capture_does_not(void **state) {
     (void)state;
-    ntap_module *module = load("counter.scripted.pt");
-    ntap_module *fresh = load("counter.scripted.pt");
-    ntap_tensor *input = read_input("counter.x.npy");
+    ntap_module *module = load_fixture("counter.scripted.pt");
+    ntap_module *fresh = load_fixture("counter.scripted.pt");
+    ntap_tensor *input = read_fixture("counter.x.npy");
     ntap_value_free(capture(module, "", NTAP_LAYER_OUTPUT, input));
     ntap_value *first = forward(module, input);
     ntap_value *expected = forward(fresh, input);
@@ -193,8 +181,8 @@ static void forward_changes_the_model_but_capture_does_not(void **state) {
 
 static void forward_leaves_its_arguments_alone(void **state) {
     (void)state;
-    ntap_module *module = load("writesinput.scripted.pt");
-    ntap_tensor *input = read_input("writesinput.x.npy");
+    ntap_module *module = load_fixture("writesinput.scripted.pt");
+    ntap_tensor *input = read_fixture("writesinput.x.npy");
     ntap_tensor *before = NULL;
     assert_ok(ntap_tensor_clone(input, &before, &test_err));
     ntap_value_free(forward(module, input));
@@ -206,7 +194,7 @@ static void forward_leaves_its_arguments_alone(void **state) {
 
 static void assert_forward_fails(const char *file, const ntap_value *const *args, size_t n_args,
                                  ntap_status status, const char *message) {
-    ntap_module *module = load(file);
+    ntap_module *module = load_fixture(file);
     ntap_value *result = (ntap_value *)POISON;
     assert_fails(status, ntap_module_forward(module, args, n_args, &result, &test_err));
     assert_message(message);
@@ -245,7 +233,7 @@ static void b7_arguments_that_do_not_fit_name_the_parameter(void **state) {
 
 static void a_model_that_raises_is_quoted_in_one_line(void **state) {
     (void)state;
-    ntap_tensor *x = read_input("raises.neg.npy");
+    ntap_tensor *x = read_fixture("raises.neg.npy");
     ntap_value *argument = make_tensor_value(x);
     const ntap_value *args[] = {argument};
     assert_forward_fails("raises.scripted.pt", args, 1, NTAP_ERROR_MODEL, "negative input");
@@ -258,8 +246,8 @@ static void a_model_that_raises_is_quoted_in_one_line(void **state) {
 
 static void b10_capture_lists_every_call(void **state) {
     (void)state;
-    ntap_module *module = load("reused.traced.pt");
-    ntap_tensor *input = read_input("reused.x.npy");
+    ntap_module *module = load_fixture("reused.traced.pt");
+    ntap_tensor *input = read_fixture("reused.x.npy");
     ntap_value *captured = capture(module, "fc1", NTAP_LAYER_OUTPUT, input);
     assert_described(captured, "[float32[3, 4], float32[3, 4], float32[3, 4]]");
     ntap_value_free(captured);
@@ -269,8 +257,8 @@ static void b10_capture_lists_every_call(void **state) {
 
 static void b11_capture_of_a_layer_that_does_not_run_is_empty(void **state) {
     (void)state;
-    ntap_module *module = load("nevercalled.scripted.pt");
-    ntap_tensor *input = read_input("nevercalled.x.npy");
+    ntap_module *module = load_fixture("nevercalled.scripted.pt");
+    ntap_tensor *input = read_fixture("nevercalled.x.npy");
     ntap_value *orphan = capture(module, "orphan", NTAP_LAYER_OUTPUT, input);
     ntap_value *rare = capture(module, "rare", NTAP_LAYER_OUTPUT, input);
     assert_described(orphan, "[]");
@@ -284,8 +272,8 @@ static void b11_capture_of_a_layer_that_does_not_run_is_empty(void **state) {
 /* Index 0 is the model itself, so this also runs it whole. */
 static void b21_capture_takes_all_layers_at_once(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.traced.pt");
-    ntap_tensor *input = read_input("mlp.x.npy");
+    ntap_module *module = load_fixture("mlp.traced.pt");
+    ntap_tensor *input = read_fixture("mlp.x.npy");
     ntap_value *argument = make_tensor_value(input);
     const ntap_value *args[] = {argument};
     const char *layers[6];
@@ -309,8 +297,8 @@ static void b21_capture_takes_all_layers_at_once(void **state) {
 
 static void b8_capture_of_inputs_gives_tuples(void **state) {
     (void)state;
-    ntap_module *module = load("containers.scripted.pt");
-    ntap_tensor *input = read_input("containers.x.npy");
+    ntap_module *module = load_fixture("containers.scripted.pt");
+    ntap_tensor *input = read_fixture("containers.x.npy");
     ntap_value *captured = capture(module, "takes", NTAP_LAYER_INPUT, input);
     const ntap_value *call = ntap_value_item(captured, 0);
     assert_int_equal(ntap_value_get_kind(call), NTAP_VALUE_TUPLE);
@@ -323,7 +311,7 @@ static void b8_capture_of_inputs_gives_tuples(void **state) {
 
 static void b11_capture_of_an_unknown_layer_suggests_and_touches_nothing(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.traced.pt");
+    ntap_module *module = load_fixture("mlp.traced.pt");
     const char *layers[] = {"fc1", "hed"};
     ntap_value *captured[] = {(ntap_value *)POISON, (ntap_value *)POISON};
     assert_fails(NTAP_ERROR_NOT_FOUND, ntap_module_capture(module, layers, 2, NTAP_LAYER_OUTPUT,
@@ -344,8 +332,8 @@ static void b11_capture_of_an_unknown_layer_suggests_and_touches_nothing(void **
  * the float32 ones. */
 static void a_module_converts_to_double_and_what_was_made_from_it_follows(void **state) {
     (void)state;
-    ntap_module *module = load("cnn.scripted.pt");
-    ntap_tensor *input = read_input("cnn.x.npy");
+    ntap_module *module = load_fixture("cnn.scripted.pt");
+    ntap_tensor *input = read_fixture("cnn.x.npy");
     ntap_tensor *wide = NULL;
     ntap_tensor *narrow = NULL;
     ntap_value *before = forward(module, input);
@@ -366,7 +354,7 @@ static void a_module_converts_to_double_and_what_was_made_from_it_follows(void *
 
 static void a_module_converts_to_floating_point_types_only(void **state) {
     (void)state;
-    ntap_module *module = load("mlp.scripted.pt");
+    ntap_module *module = load_fixture("mlp.scripted.pt");
     const ntap_device nowhere = {NTAP_DEVICE_CUDA, 99};
     assert_fails(NTAP_ERROR_DTYPE, ntap_module_to(module, NULL, NTAP_DTYPE_INT64, &test_err));
     assert_message("dtype is int64");
@@ -379,9 +367,9 @@ static void a_module_converts_to_floating_point_types_only(void **state) {
 
 static void b21_a_model_that_replaces_a_layer_runs_but_cannot_be_instrumented(void **state) {
     (void)state;
-    ntap_module *module = load("reassigned.pt");
-    ntap_tensor *input = read_input("reassigned.x.npy");
-    ntap_tensor *expected = read_input("reassigned.out.npy"); /* by the eager model */
+    ntap_module *module = load_fixture("reassigned.pt");
+    ntap_tensor *input = read_fixture("reassigned.x.npy");
+    ntap_tensor *expected = read_fixture("reassigned.out.npy"); /* by the eager model */
     ntap_value *args[] = {make_tensor_value(input), make_bool(1)};
     const ntap_value *const lent[] = {args[0], args[1]};
     const char *layer = "b";
@@ -427,8 +415,8 @@ static void b21_another_method_is_the_entry(void **state) {
     assert_ok(ntap_module_load(fixture_path("methods.scripted.pt"), &options, &module, &test_err));
     assert_string_equal(ntap_module_signature(module), "finish(Tensor x) -> Tensor");
     /* What forward hands to it gives what it gives to forward. */
-    ntap_module *whole = load("methods.scripted.pt");
-    ntap_tensor *input = read_input("methods.x.npy");
+    ntap_module *whole = load_fixture("methods.scripted.pt");
+    ntap_tensor *input = read_fixture("methods.x.npy");
     ntap_value *received = capture(whole, "finish:1", NTAP_LAYER_INPUT, input);
     ntap_value *returned = capture(whole, "finish:1", NTAP_LAYER_OUTPUT, input);
     const ntap_value *arguments = ntap_value_item(received, 0);
@@ -450,7 +438,7 @@ static void b21_values_have_names_from_the_text(void **state) {
                                            "conv2d:2", "relu_:2", "adaptive_avg_pool2d:1",
                                            "flatten:1"};
     (void)state;
-    ntap_module *module = load("cnn.frozen.pt");
+    ntap_module *module = load_fixture("cnn.frozen.pt");
     size_t count = 0;
     const char *name = NULL;
     assert_ok(ntap_module_value_count(module, &count, &test_err));

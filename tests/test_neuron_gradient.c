@@ -33,12 +33,6 @@ static ntap_neuron_gradient *open_layer(const char *file, const char *layer) {
     return open_side(file, layer, NTAP_LAYER_OUTPUT);
 }
 
-static ntap_tensor *read_input(const char *file) {
-    ntap_tensor *tensor = NULL;
-    assert_ok(ntap_tensor_read_npy(fixture_path(file), &tensor, &test_err));
-    return tensor;
-}
-
 static ntap_selector *parse(const char *text) {
     ntap_selector *selector = NULL;
     assert_ok(ntap_selector_parse(text, &selector, &test_err));
@@ -139,7 +133,7 @@ static ntap_selector *callback(ntap_selector_callback function, void *context) {
 
 static void assert_callback_equals_index(ntap_selector_callback function) {
     ntap_neuron_gradient *gradient = open_layer("mlp.traced.pt", "fc1");
-    ntap_tensor *input = read_input("mlp.x.npy");
+    ntap_tensor *input = read_fixture("mlp.x.npy");
     ntap_selector *by_callback = callback(function, NULL);
     ntap_selector *by_index = parse("2");
     ntap_tensor *actual = attribute(gradient, input, by_callback);
@@ -173,7 +167,7 @@ static void b4_autograd_flows_through_the_callback(void **state) {
     (void)state;
     ntap_module *module = load("mlp_f64.scripted.pt", 0);
     ntap_neuron_gradient *gradient = open_layer("mlp_f64.scripted.pt", "fc1");
-    ntap_tensor *input = read_input("mlp_f64.x.npy");
+    ntap_tensor *input = read_fixture("mlp_f64.x.npy");
     ntap_selector *square = callback(square_two, NULL);
     ntap_selector *plain = parse("2");
     ntap_tensor *actual = attribute(gradient, input, square);
@@ -206,7 +200,7 @@ static void b4_autograd_flows_through_the_callback(void **state) {
 static void assert_callback_fails(ntap_selector_callback function, ntap_status status,
                                   const char *message) {
     ntap_neuron_gradient *gradient = open_layer("mlp.traced.pt", "fc1");
-    ntap_tensor *input = read_input("mlp.x.npy");
+    ntap_tensor *input = read_fixture("mlp.x.npy");
     ntap_selector *selector = callback(function, NULL);
     const ntap_tensor *inputs[] = {input};
     ntap_tensor *grad = (ntap_tensor *)POISON;
@@ -269,7 +263,7 @@ static void b4_several_tensors_reach_the_callback_as_a_tuple(void **state) {
     (void)state;
     size_t items = 0;
     ntap_neuron_gradient *gradient = open_layer("lstm_f64.scripted.pt", "lstm");
-    ntap_tensor *input = read_input("lstm_f64.x.npy");
+    ntap_tensor *input = read_fixture("lstm_f64.x.npy");
     ntap_selector *by_state = callback(last_hidden, &items);
     ntap_selector *by_output = callback(backward_output, NULL);
     ntap_tensor *actual = attribute(gradient, input, by_state);
@@ -287,7 +281,7 @@ static void b4_several_tensors_reach_the_callback_as_a_tuple(void **state) {
 static void b5_an_index_into_several_tensors_says_to_use_a_callback(void **state) {
     (void)state;
     ntap_neuron_gradient *gradient = open_layer("lstm.scripted.pt", "lstm");
-    ntap_tensor *input = read_input("lstm.x.npy");
+    ntap_tensor *input = read_fixture("lstm.x.npy");
     ntap_selector *selector = parse("0,0");
     const ntap_tensor *inputs[] = {input};
     ntap_tensor *grad = (ntap_tensor *)POISON;
@@ -304,7 +298,7 @@ static void b5_an_index_into_several_tensors_says_to_use_a_callback(void **state
 
 static void assert_selector_fails(const char *selector_text, const char *message) {
     ntap_neuron_gradient *gradient = open_layer("mlp.traced.pt", "fc1");
-    ntap_tensor *input = read_input("mlp.x.npy");
+    ntap_tensor *input = read_fixture("mlp.x.npy");
     ntap_selector *selector = parse(selector_text);
     const ntap_tensor *inputs[] = {input};
     ntap_tensor *grad = (ntap_tensor *)POISON;
@@ -344,7 +338,7 @@ static void b11_an_unknown_layer_suggests_near_names(void **state) {
 static void b10_a_call_that_did_not_happen_says_how_many_did(void **state) {
     (void)state;
     ntap_neuron_gradient *gradient = open_layer("reused.scripted.pt", "fc1");
-    ntap_tensor *input = read_input("reused.x.npy");
+    ntap_tensor *input = read_fixture("reused.x.npy");
     ntap_selector *selector = parse("0");
     const ntap_tensor *inputs[] = {input};
     ntap_tensor *grad = (ntap_tensor *)POISON;
@@ -362,7 +356,7 @@ static void b10_a_call_that_did_not_happen_says_how_many_did(void **state) {
 static void b14_an_integer_input_says_to_pass_it_as_an_additional_argument(void **state) {
     (void)state;
     ntap_neuron_gradient *gradient = open_layer("mlp.traced.pt", "fc1");
-    ntap_tensor *input = read_input("mlp.i.npy");
+    ntap_tensor *input = read_fixture("mlp.i.npy");
     ntap_selector *selector = parse("0");
     const ntap_tensor *inputs[] = {input};
     ntap_tensor *grad = (ntap_tensor *)POISON;
@@ -411,7 +405,7 @@ static void a_quantised_layer_is_refused(void **state) {
 static void a_model_that_raises_is_quoted(void **state) {
     (void)state;
     ntap_neuron_gradient *gradient = open_layer("raises.scripted.pt", "");
-    ntap_tensor *input = read_input("raises.neg.npy");
+    ntap_tensor *input = read_fixture("raises.neg.npy");
     ntap_selector *selector = parse("0");
     const ntap_tensor *inputs[] = {input};
     ntap_tensor *grad = (ntap_tensor *)POISON;
@@ -431,7 +425,7 @@ static void b22_nothing_behind_the_layer_runs(void **state) {
     (void)state;
     ntap_neuron_gradient *whole = open_layer("raisesatend.scripted.pt", "");
     ntap_neuron_gradient *early = open_layer("raisesatend.scripted.pt", "fc1");
-    ntap_tensor *input = read_input("raisesatend.x.npy");
+    ntap_tensor *input = read_fixture("raisesatend.x.npy");
     ntap_selector *selector = parse("0");
     const ntap_tensor *inputs[] = {input};
     ntap_tensor *grad = NULL;
@@ -470,7 +464,7 @@ static ntap_tensor *copy_in_this_mode(const ntap_tensor *tensor) {
 static void attribute_in_mode(void *context) {
     const mode_case *c = (const mode_case *)context;
     ntap_neuron_gradient *gradient = open_layer("cnn.scripted.pt", "conv2");
-    ntap_tensor *read = read_input("cnn.x.npy");
+    ntap_tensor *read = read_fixture("cnn.x.npy");
     ntap_tensor *input = copy_in_this_mode(read);
     ntap_selector *selector = parse("1,1,1");
     ntap_tensor *grad = attribute(gradient, input, selector);
@@ -486,7 +480,7 @@ static void attribute_in_mode(void *context) {
 static void b12_works_in_every_mode_with_inference_tensors_too(void **state) {
     (void)state;
     ntap_neuron_gradient *gradient = open_layer("cnn.scripted.pt", "conv2");
-    ntap_tensor *input = read_input("cnn.x.npy");
+    ntap_tensor *input = read_fixture("cnn.x.npy");
     ntap_selector *selector = parse("1,1,1");
     ntap_tensor *expected = attribute(gradient, input, selector);
     for (int mode = MODE_GRAD; mode <= MODE_INFERENCE; ++mode) {
@@ -514,7 +508,7 @@ static int requires_grad(const ntap_tensor *tensor) {
 static void b12_results_carry_no_graph(void **state) {
     (void)state;
     ntap_neuron_gradient *gradient = open_layer("mlp.traced.pt", "fc2");
-    ntap_tensor *input = read_input("mlp.x.npy");
+    ntap_tensor *input = read_fixture("mlp.x.npy");
     ntap_selector *selector = parse("0");
     ntap_tensor *grad = attribute(gradient, input, selector);
     assert_false(requires_grad(grad));
@@ -529,7 +523,7 @@ static void b12_results_carry_no_graph(void **state) {
 static void b13_the_input_is_untouched_even_if_the_model_writes_into_it(void **state) {
     (void)state;
     ntap_neuron_gradient *gradient = open_layer("writesinput.scripted.pt", "fc");
-    ntap_tensor *input = read_input("writesinput.x.npy");
+    ntap_tensor *input = read_fixture("writesinput.x.npy");
     ntap_tensor *before = NULL;
     ntap_selector *selector = parse("0");
     assert_ok(ntap_tensor_clone(input, &before, &test_err));
@@ -547,7 +541,7 @@ static void b13_the_input_is_untouched_even_if_the_model_writes_into_it(void **s
 static void b13_a_model_that_changes_itself_stays_as_it_was(void **state) {
     (void)state;
     ntap_neuron_gradient *gradient = open_layer("counter.scripted.pt", "");
-    ntap_tensor *input = read_input("counter.x.npy");
+    ntap_tensor *input = read_fixture("counter.x.npy");
     ntap_selector *selector = parse("0");
     ntap_tensor *first = attribute(gradient, input, selector);
     ntap_tensor *second = attribute(gradient, input, selector);
@@ -575,7 +569,7 @@ static void assert_generator_kept(const char *file, int training, const char *la
                                   const char *input_file) {
     ntap_module *module = load(file, training);
     ntap_neuron_gradient *gradient = NULL;
-    ntap_tensor *input = read_input(input_file);
+    ntap_tensor *input = read_fixture(input_file);
     ntap_selector *selector = parse("0");
     assert_ok(ntap_neuron_gradient_new(module, layer, NULL, &gradient, &test_err));
     support_seed(7);
@@ -606,7 +600,7 @@ static void b13_the_thread_count_stays(void **state) {
     (void)state;
     const int before = ntap_num_threads();
     ntap_neuron_gradient *gradient = open_layer("cnn.traced.pt", "conv2");
-    ntap_tensor *input = read_input("cnn.x.npy");
+    ntap_tensor *input = read_fixture("cnn.x.npy");
     ntap_selector *selector = parse("1,1,1");
     ntap_tensor *grad = attribute(gradient, input, selector);
     assert_int_equal(ntap_num_threads(), before);
@@ -703,7 +697,7 @@ static void *work(void *context) {
 static void assert_same_from_threads(const char *file, const char *layer, const char *input_file,
                                      const char *neuron) {
     ntap_neuron_gradient *gradient = open_layer(file, layer);
-    ntap_tensor *input = read_input(input_file);
+    ntap_tensor *input = read_fixture(input_file);
     ntap_selector *selector = parse(neuron);
     ntap_tensor *expected = attribute(gradient, input, selector);
     pthread_t threads[THREADS];
@@ -764,7 +758,7 @@ static void assert_finite_differences(const char *file, const char *layer, const
     const double step = 1e-5;
     ntap_module *module = load(file, 0);
     ntap_neuron_gradient *gradient = open_layer(file, layer);
-    ntap_tensor *input = read_input(input_file);
+    ntap_tensor *input = read_fixture(input_file);
     ntap_selector *selector = parse("1");
     ntap_tensor *grad = attribute(gradient, input, selector);
     double *x = (double *)ntap_tensor_mutable_data(input);
