@@ -6,6 +6,8 @@
 #include "site_markers.hpp"
 #include "value_names.hpp"
 
+#include <algorithm>
+
 namespace neurotap {
 namespace {
 
@@ -176,15 +178,63 @@ class Planner {
         return nullptr;
     }
 
-    // receiver.f(x) becomes: if receiver is candidate: candidate.f(x), else: receiver.f(x). The
-    // first call has a known receiver; the second is asked again, without this candidate.
+    // The modules in the list or dictionary that the receiver is taken from, as far as the call's
+    // receiver may be one of them; none if it is not known what that holds.
+    std::vector<Value *> elements(Node *node) {
+        const Node *get = node->input(0)->node();
+        if (get->kind() != c10::aten::__getitem__ || !is_fixed(get->input(0)))
+            return {};
+        std::vector<Value *> modules;
+        std::unordered_set<const c10::ivalue::Object *> seen = excluded_[node];
+        for (Value *element : get->input(0)->node()->inputs()) {
+            const ObjectPtr *object = modules_.object_of(element);
+            if (object != nullptr && seen.insert(object->get()).second)
+                modules.push_back(element);
+            else if (object == nullptr && !is_key(element))
+                return {};
+        }
+        return modules;
+    }
+
+    static bool is_key(const Value *element) {
+        const auto kind = element->type()->kind();
+        return kind == c10::TypeKind::StringType || kind == c10::TypeKind::IntType;
+    }
+
+    // Whether a container is made in one piece and only read.
+    static bool is_fixed(const Value *container) {
+        const auto kind = container->node()->kind();
+        const auto &uses = container->uses();
+        return (kind == prim::ListConstruct || kind == prim::DictConstruct) &&
+               std::all_of(uses.begin(), uses.end(), [](const torch::jit::Use &use) {
+                   return use.user->kind() == c10::aten::__getitem__ ||
+                          use.user->kind() == c10::aten::len;
+               });
+    }
+
+    // A call whose receiver is only known at run time becomes calls of known receivers, one after
+    // the other. Returns whether there is one to become.
     bool branch_on_receiver(Node *node) {
         if (modules_.object_of(node->input(0)) != nullptr)
             return false;
+        const auto modules = elements(node);
+        if (modules.size() == 1) { // the last one that it can be
+            node->replaceInput(0, modules.front());
+            return true;
+        }
+        if (!modules.empty()) {
+            branch(node, modules.front());
+            return true;
+        }
         const Carrier *candidate = next_candidate(node);
-        if (candidate == nullptr)
-            return false;
-        Value *module = module_value(*candidate);
+        if (candidate != nullptr)
+            branch(node, module_value(*candidate));
+        return candidate != nullptr;
+    }
+
+    // receiver.f(x) becomes: if receiver is module: module.f(x), else: receiver.f(x). The first
+    // call has a known receiver; the second is asked again, without this module.
+    void branch(Node *node, Value *module) {
         const torch::jit::WithInsertPoint here(node);
         Value *same = graph_->insert(c10::aten::__is__, {node->input(0), module});
         Node *branch = graph_->insertNode(graph_->create(prim::If, {same}, 1));
@@ -192,11 +242,10 @@ class Planner {
         copy_call(node, module, branch->addBlock());
         Node *other = copy_call(node, node->input(0), branch->addBlock());
         excluded_[other] = excluded_[node];
-        excluded_[other].insert(candidate->object.get());
+        excluded_[other].insert(modules_.object_of(module)->get());
         node->output()->replaceAllUsesWith(branch->output());
         excluded_.erase(node);
         node->destroy();
-        return true;
     }
 
     Node *copy_call(Node *node, Value *receiver, Block *block) {

@@ -423,7 +423,8 @@ layer                   class
 `- head                 Linear
 TREE
 
-    if [ -n "$(type -P script)" ]; then # which has a terminal
+    # script has a terminal, where the system has any to give.
+    if script -qec true /dev/null >/dev/null 2>&1; then
         command="neurotap layers f/methods.scripted.pt --values"
         script -qec "stty cols 28; '$neurotap' ${command#* }" typescript >"$box/raw" 2>"$box/err"
         status=$?
