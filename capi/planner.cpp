@@ -178,22 +178,64 @@ class Planner {
         return nullptr;
     }
 
-    // The modules in the list or dictionary that the receiver is taken from, as far as the call's
-    // receiver may be one of them; none if it is not known what that holds.
-    std::vector<Value *> elements(Node *node) {
-        const Node *get = node->input(0)->node();
-        if (get->kind() != c10::aten::__getitem__ || !is_fixed(get->input(0)))
-            return {};
-        std::vector<Value *> modules;
+    // A module that a receiver may be: a value, or an attribute of one.
+    struct Element {
+        ObjectPtr object;
+        Value *value;
+        std::string attribute; // "" for the value itself
+    };
+
+    // The modules in what the receiver is taken from, as far as it may be one of them; none if it
+    // is not known what that holds.
+    std::vector<Element> elements(Node *node) {
+        Node *get = node->input(0)->node();
+        std::vector<Element> all;
+        if (get->kind() == prim::ModuleContainerIndex)
+            all = attributes_of(get->input(0));
+        else if (get->kind() == c10::aten::__getitem__ && is_fixed(get->input(0)))
+            all = inputs_of(get->input(0)->node());
         std::unordered_set<const c10::ivalue::Object *> seen = excluded_[node];
-        for (Value *element : get->input(0)->node()->inputs()) {
-            const ObjectPtr *object = modules_.object_of(element);
-            if (object != nullptr && seen.insert(object->get()).second)
-                modules.push_back(element);
-            else if (object == nullptr && !is_key(element))
+        std::vector<Element> left;
+        for (const Element &element : all)
+            if (seen.insert(element.object.get()).second)
+                left.push_back(element);
+        return left;
+    }
+
+    // Those of a ModuleList or ModuleDict.
+    std::vector<Element> attributes_of(Value *container) const {
+        std::vector<Element> elements;
+        const ObjectPtr *object = modules_.object_of(container);
+        if (object == nullptr)
+            return elements;
+        const auto type = (*object)->type();
+        for (size_t i = 0; i < type->numAttributes(); ++i)
+            if (is_module_type(type->getAttribute(i)) && (*object)->getSlot(i).isObject())
+                elements.push_back(
+                    {(*object)->getSlot(i).toObject(), container, type->getAttributeName(i)});
+        return elements;
+    }
+
+    // Those of a list or dictionary that the model makes.
+    std::vector<Element> inputs_of(Node *construct) const {
+        std::vector<Element> elements;
+        for (Value *input : construct->inputs()) {
+            const ObjectPtr *object = modules_.object_of(input);
+            if (object != nullptr)
+                elements.push_back({*object, input, ""});
+            else if (!is_key(input))
                 return {};
         }
-        return modules;
+        return elements;
+    }
+
+    Value *value_of(const Element &element, Node *node) {
+        if (element.attribute.empty())
+            return element.value;
+        const torch::jit::WithInsertPoint here(node);
+        Value *value = graph_->insertGetAttr(element.value, element.attribute);
+        modules_.track(value, element.object);
+        return value;
     }
 
     static bool is_key(const Value *element) {
@@ -218,12 +260,12 @@ class Planner {
         if (modules_.object_of(node->input(0)) != nullptr)
             return false;
         const auto modules = elements(node);
-        if (modules.size() == 1) { // the last one that it can be
-            node->replaceInput(0, modules.front());
+        if (modules.size() == 1 && !excluded_[node].empty()) { // what it must be, being no other
+            node->replaceInput(0, value_of(modules.front(), node));
             return true;
         }
         if (!modules.empty()) {
-            branch(node, modules.front());
+            branch(node, value_of(modules.front(), node));
             return true;
         }
         const Carrier *candidate = next_candidate(node);
