@@ -26,7 +26,8 @@ static const char *name_at(const void *context, size_t index) {
 static void suggest_a_value(const ntap_module *module, char *suggestion, size_t size) {
     const char *name = NULL;
     if (ntap_module_value_name(module, 0, &name, NULL) == NTAP_OK)
-        (void)snprintf(suggestion, size, "; the module has no layers, but values such as '%s'", name);
+        (void)snprintf(suggestion, size, "; the module has no layers, but values such as '%s'",
+                       name);
 }
 
 static ntap_status layer_not_found(const ntap_module *module, const char *layer, ntap_error *err) {
