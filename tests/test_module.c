@@ -400,6 +400,24 @@ static void b21_an_optimized_file_is_refused_with_the_reason(void **state) {
     assert_untouched(module);
 }
 
+static void b21_an_index_beyond_a_list_of_layers_is_the_models_error(void **state) {
+    (void)state;
+    ntap_module *module = load_fixture("interface.scripted.pt");
+    ntap_tensor *input = read_fixture("interface.x.npy");
+    ntap_value *args[] = {make_tensor_value(input), make_list(1, make_int(9))};
+    const ntap_value *const lent[] = {args[0], args[1]};
+    const char *layer = "blocks.0";
+    ntap_value *result = (ntap_value *)POISON;
+    assert_fails(NTAP_ERROR_MODEL, ntap_module_forward(module, lent, 2, &result, &test_err));
+    assert_fails(NTAP_ERROR_MODEL, ntap_module_capture(module, &layer, 1, NTAP_LAYER_OUTPUT, lent,
+                                                       2, &result, &test_err));
+    assert_untouched(result);
+    ntap_value_free(args[0]);
+    ntap_value_free(args[1]);
+    ntap_tensor_free(input);
+    ntap_module_free(module);
+}
+
 /* ---- another method than forward ---- */
 
 static void b21_another_method_is_the_entry(void **state) {
@@ -454,6 +472,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(b21_a_model_that_replaces_a_layer_runs_but_cannot_be_instrumented),
         cmocka_unit_test(b21_an_optimized_file_is_refused_with_the_reason),
+        cmocka_unit_test(b21_an_index_beyond_a_list_of_layers_is_the_models_error),
         cmocka_unit_test(b21_another_method_is_the_entry),
         cmocka_unit_test(b21_values_have_names_from_the_text),
         cmocka_unit_test(layers_are_listed_depth_first_with_their_classes),
