@@ -133,7 +133,7 @@ void CallbackRun::record(RunContext &context, const std::string &layer, ntap_lay
 }
 
 c10::IValue CallbackRun::tap(RunContext &context, const std::string &layer, ntap_layer_side side,
-                             c10::IValue value) const {
+                             const c10::IValue &value) const {
     const bool input = side == NTAP_LAYER_INPUT;
     auto values = input ? as_arguments(value) : std::vector<c10::IValue>{value};
     HookRun *hooks = context.hooks_of(model_->hooks());
@@ -157,7 +157,7 @@ c10::IValue CallbackRun::run(RunContext &context, const Arguments &arguments) co
     ntap_error err;
     err.message[0] = '\0';
     const ntap_status status = model_->call(&view, lent, &returned, &err);
-    const std::unique_ptr<ntap_value> result(returned);
+    const auto result = take_given(returned, lent, "the result of the module's forward function");
     if (context.failure) // also if the function took no notice of it
         std::rethrow_exception(context.failure);
     if (status != NTAP_OK)

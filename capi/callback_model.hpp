@@ -57,7 +57,7 @@ class CallbackRun : public Runnable {
 
     // What a layer of the function's own receives or returns. Returns what to go on with.
     c10::IValue tap(RunContext &context, const std::string &layer, ntap_layer_side side,
-                    c10::IValue value) const;
+                    const c10::IValue &value) const;
 
     const CallbackModel &model() const { return *model_; }
     const Runnable *base() const { return base_.get(); }

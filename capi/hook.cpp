@@ -49,7 +49,7 @@ std::unique_ptr<ntap_value> call_hook(const Hook &hook, const ntap_hook_call &ca
     ntap_error err;
     err.message[0] = '\0';
     const ntap_status status = hook.call(call, &given, &err);
-    std::unique_ptr<ntap_value> replacement(given);
+    auto replacement = take_given(given, {call.inputs, call.output}, what + ": its replacement");
     if (status != NTAP_OK)
         hook_failed(what, status, err);
     return replacement;
@@ -114,6 +114,29 @@ bool call_hooks(const LayerHooks &layer, int64_t number, const c10::IValue *argu
 
 c10::IValue as_one(std::vector<c10::IValue> values) {
     return values.size() == 1 ? std::move(values[0]) : as_tuple(std::move(values));
+}
+
+namespace {
+
+bool is_part_of(const ntap_value *part, const ntap_value *whole) {
+    if (part == whole)
+        return true;
+    const auto holds = [&](const ntap_value &item) { return is_part_of(part, &item); };
+    return whole != nullptr && (std::any_of(whole->items.begin(), whole->items.end(), holds) ||
+                                std::any_of(whole->keys.begin(), whole->keys.end(), holds));
+}
+
+} // namespace
+
+std::unique_ptr<ntap_value> take_given(ntap_value *given,
+                                       const std::vector<const ntap_value *> &lent,
+                                       const std::string &what) {
+    for (const ntap_value *value : lent)
+        if (given != nullptr && is_part_of(given, value))
+            fail(NTAP_ERROR_INVALID_ARGUMENT, what,
+                 " is a value that was only lent to it; expected one of its own "
+                 "(ntap_value_clone() makes one)");
+    return std::unique_ptr<ntap_value>(given);
 }
 
 Hook::~Hook() {

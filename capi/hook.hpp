@@ -92,6 +92,11 @@ class HookRun {
 // A place has one value or several: that value, or the tuple of them.
 c10::IValue as_one(std::vector<c10::IValue> values);
 
+// What a callback of the caller's gave, to be released. Throws if it was only lent to the callback,
+// as a part of `lent`: that is not the callback's to give.
+std::unique_ptr<ntap_value>
+take_given(ntap_value *given, const std::vector<const ntap_value *> &lent, const std::string &what);
+
 } // namespace neurotap
 
 struct ntap_hook {

@@ -384,6 +384,17 @@ static ntap_status give_nothing(ntap_view *view, const ntap_value *const *args, 
     return *(const ntap_status *)context;
 }
 
+static ntap_status give_back_what_was_lent(ntap_view *view, const ntap_value *const *args,
+                                           size_t n_args, void *context, ntap_value **result,
+                                           ntap_error *err) {
+    (void)view;
+    (void)n_args;
+    (void)context;
+    (void)err;
+    *result = (ntap_value *)args[0];
+    return NTAP_OK;
+}
+
 static void assert_forward_fails(ntap_module *module, ntap_status status, const char *message) {
     ntap_tensor *input = dense_input();
     ntap_value *arg = make_tensor_value(input);
@@ -407,6 +418,8 @@ static void failures_of_the_function_are_those_of_the_run(void **state) {
                          "succeeded without giving a result");
     assert_forward_fails(wrap(NULL, give_nothing, &failing), NTAP_ERROR_DEVICE,
                          "forward function failed with NTAP_ERROR_DEVICE");
+    assert_forward_fails(wrap(NULL, give_back_what_was_lent, NULL), NTAP_ERROR_INVALID_ARGUMENT,
+                         "was only lent to it");
     assert_forward_fails(wrap(NULL, misspell, unknown), NTAP_ERROR_INVALID_ARGUMENT,
                          "layer 'activatoin' is not one of those");
     assert_forward_fails(wrap(NULL, misspell, itself), NTAP_ERROR_INVALID_ARGUMENT,

@@ -240,6 +240,26 @@ static void a_replacement_of_the_wrong_type_fails_the_forward(void **state) {
     clear(&p);
 }
 
+static ntap_status give_back_what_was_lent(const ntap_hook_call *call, void *context,
+                                           ntap_value **replacement, ntap_error *err) {
+    (void)context;
+    (void)err;
+    *replacement = (ntap_value *)ntap_value_item(call->inputs, 0);
+    return NTAP_OK;
+}
+
+static void a_lent_value_is_no_replacement(void **state) {
+    (void)state;
+    ntap_module *module = load_fixture("mlp.scripted.pt");
+    ntap_hook *hook = NULL;
+    assert_ok(ntap_module_add_forward_hook(module, "fc1", give_back_what_was_lent, NULL, NULL,
+                                           &hook, &test_err));
+    assert_forward_fails(module, NTAP_ERROR_INVALID_ARGUMENT);
+    assert_message("was only lent to it");
+    ntap_hook_remove(hook);
+    ntap_module_free(module);
+}
+
 /* ---- stopping ---- */
 
 static void a_hook_stops_the_run(void **state) {
@@ -708,6 +728,7 @@ int main(void) {
         cmocka_unit_test(the_model_itself_has_hooks_too),
         cmocka_unit_test(a_hook_on_a_value_of_a_frozen_file),
         cmocka_unit_test(a_replacement_of_the_wrong_type_fails_the_forward),
+        cmocka_unit_test(a_lent_value_is_no_replacement),
         cmocka_unit_test(a_hook_stops_the_run),
         cmocka_unit_test(a_failing_hook_fails_the_forward_with_its_own_message),
         cmocka_unit_test(a_failing_hook_fails_a_neuron_gradient),

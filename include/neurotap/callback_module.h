@@ -6,6 +6,8 @@
  * as often as it likes and with whatever it computes before, between and after:
  *
  * @code
+ * #include <neurotap/neurotap.h>
+ *
  * static ntap_status normalized(ntap_view *view, const ntap_value *const *args, size_t n_args,
  *                               void *context, ntap_value **result, ntap_error *err) {
  *     ntap_value *x = NULL;
@@ -55,9 +57,12 @@ typedef struct ntap_view ntap_view;
  * @param view     the run
  * @param args     @p n_args values, lent, as they were given to whatever runs the module: the
  *                 inputs, then the additional arguments. There is no signature to check them
- *                 against: their number and types are the function's business. Never write to them.
+ *                 against (ntap_module_signature() gives the base's, to read): their number and
+ *                 types are the function's business. Never write to them.
  * @param context  as given to ntap_module_new_callback()
- * @param[out] result  what the module returns; neurotap takes it over
+ * @param[out] result  NULL when the function is called; on NTAP_OK what the module returns: a value
+ *                 that the function made, or cloned, never a lent one. neurotap frees it, also if
+ *                 the function fails.
  * @param err      to fill on failure, with ntap_error_set(), or by passing it on to what may fail;
  *                 never NULL
  * @return NTAP_OK, or any other status to fail the run with that status and message. When
@@ -85,8 +90,8 @@ typedef struct ntap_callback_module_options {
  * Makes a module of a forward function.
  *
  * Its layers are "" (the module itself: the function's arguments and its result), those in the
- * options, and those of @p base but for its own "". Hooks on a layer of @p base are hooks of
- * @p base.
+ * options, and those of @p base but for its own "". A hook that is added through this module to a
+ * layer of @p base is one of @p base: it runs when @p base runs by itself, too.
  *
  * @param base     the module that ntap_view_forward() runs, which may be freed before the result;
  *                 NULL for a module that is nothing but the function
@@ -103,7 +108,8 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_new_callback(
 
 /**
  * Runs the module that the callback module was made from, from its beginning to its end. May be
- * called any number of times; the layers' calls are counted through.
+ * called any number of times; the layers' calls are counted through. A neuron gradient is that of
+ * the last call, unless ntap_attribute_options.call says otherwise.
  *
  * @param args    @p n_args values, as for ntap_module_forward(); their autograd graph is kept
  * @param[out] result  what it returned; the caller's to free

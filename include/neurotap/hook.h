@@ -8,6 +8,8 @@
  * what `layer1` returns:
  *
  * @code
+ * #include <neurotap/neurotap.h>
+ *
  * static ntap_status twice(const ntap_hook_call *call, void *context, ntap_value **replacement,
  *                          ntap_error *err) {
  *     ntap_tensor *doubled = NULL;
@@ -34,7 +36,7 @@
  * model no further than they must: hooks of layers that come later are not called.
  *
  * A "layer" may also be a value of the program, such as "layer1.0/add:1" (see
- * ntap_module_value_name()).
+ * ntap_module_value_name()). Its inputs are the operator's arguments, weights and options included.
  */
 #ifndef NEUROTAP_HOOK_H
 #define NEUROTAP_HOOK_H
@@ -53,9 +55,9 @@ extern "C" {
 /** One call of a layer, as a hook sees it. Everything in it is lent, until the hook returns. Newer
  *  versions may add fields at the end. */
 typedef struct ntap_hook_call {
-    const char *layer;        /**< the path that the hook was added for */
-    int64_t call;             /**< which call of the layer in this run, from 1 */
-    size_t replica;           /**< which replica of the module runs; 0 if there is only one */
+    const char *layer; /**< the path that the hook was added for */
+    int64_t call;      /**< which call of the layer in this run: 1 is the first of each run */
+    size_t replica;    /**< which replica of the module runs; 0 if there is only one */
     const ntap_value *inputs; /**< what the layer is called with: a tuple of all its arguments,
                                    those passed by keyword and the defaults included */
     const ntap_value *output; /**< what the layer returned; NULL in a pre-hook */
@@ -65,21 +67,28 @@ typedef struct ntap_hook_call {
  * A forward hook or pre-hook.
  *
  * Runs on the thread that runs the module; with the module used by several threads, in several
- * threads at once. Any function of neurotap may be called inside, also on the same module, and
- * hooks may be added and removed, this one included. In a forward no gradients are recorded; in a
- * neuron gradient, what the hook computes with operator.h is part of what is differentiated.
+ * threads at once. Any function of neurotap may be called inside, also on the same module (that is
+ * a run of its own, which calls this hook again), and hooks may be added and removed, this one
+ * included. In a forward no gradients are recorded; in a neuron gradient, what the hook computes
+ * with operator.h is part of what is differentiated.
  *
  * @param call     the call. Its values share the memory of the running model: never write to them.
- *                 To keep a value, clone its handle with ntap_value_clone(), or its tensor's memory
- *                 with ntap_tensor_clone().
+ *                 To keep a value, ntap_value_clone() is enough: what the model's own operations
+ *                 overwrite later does not show in it. ntap_tensor_clone() gives memory to write
+ * to.
  * @param context  as given when the hook was added
  * @param[out] replacement  NULL when the hook is called. Left so, the value stays as it is.
- *                 Otherwise neurotap takes it over, and the model goes on with it; it must be of
- *                 the type that the program expects there.
+ *                 Otherwise the model goes on with it: a value that the hook made, or cloned, never
+ *                 a lent one; neurotap frees it, also if the hook fails. It must be of the static
+ *                 type that the program expects there (a tensor, a tuple of tensors), or the run
+ *                 fails with NTAP_ERROR_INVALID_ARGUMENT. Shape and dtype are not checked: the
+ *                 operators that come next may complain of them.
  *                 - In a forward hook it is the layer's new output.
- *                 - In a pre-hook it is a tuple of the layer's new arguments, or of the first of
- *                   them; anything but a tuple is the new first argument.
- * @param err      to fill on failure, with ntap_error_set(); never NULL
+ *                 - In a pre-hook it is a tuple of new values for the first arguments, the others
+ *                   staying as they are; or, if it is no tuple, the new first argument. A first
+ *                   argument that is a tuple itself has to be wrapped in a tuple of one.
+ * @param err      to fill on failure, with ntap_error_set() or by passing it on to what may fail;
+ *                 never NULL. Left alone, the message names the layer.
  * @return NTAP_OK to go on; any other status stops the run at once, which then fails with that
  *         status and message. NTAP_ERROR_STOPPED is for hooks that have seen what they came for.
  */
@@ -99,11 +108,13 @@ typedef struct ntap_hook ntap_hook;
  * @param layer      a path, such as "layer2.0.conv1"; "" for the model itself
  * @param callback   the hook
  * @param context    handed to the callback; may be NULL
- * @param finalizer  called with @p context exactly once, when no run can call the hook any more:
- *                   after ntap_hook_remove(), or without a handle after the module and everything
- *                   made from it is gone; on whichever thread was the last to use it. May be NULL.
- *                   If this call fails, it is not called.
- * @param[out] hook  to remove it; NULL if the hook shall stay as long as the module
+ * @param finalizer  called with @p context exactly once, when the hook can no longer be called and
+ * no call of it is under way (one that removes itself may use its context until it returns): with a
+ * handle after ntap_hook_remove(), without one when the module and everything made from it is gone.
+ * It runs on whichever thread was the last to use the hook. May be NULL. If this call fails, it is
+ * not called.
+ * @param[out] hook  the handle, for ntap_hook_remove(), also after the module was freed: one that
+ * is never removed leaks. NULL if the hook shall stay as long as the module.
  * @return NTAP_OK, or NTAP_ERROR_NOT_FOUND (no such layer, with near names; or nothing in the
  *         program calls it), NTAP_ERROR_UNSUPPORTED (the model cannot be instrumented)
  *
@@ -122,7 +133,8 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_add_forward_pre_hook(
     ntap_finalizer finalizer, ntap_hook **hook, ntap_error *err);
 
 /**
- * Removes a hook and releases its handle. NULL is allowed; so is a hook whose module was freed.
+ * Removes a hook and releases its handle, which is gone then. NULL is allowed; so is a hook whose
+ * module was freed.
  *
  * No call of the hook begins after this returns, also in runs that are under way; one that has
  * begun in another thread may still be running. When the last hook is gone, the module runs exactly

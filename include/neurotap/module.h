@@ -64,7 +64,7 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_load_memory(const void *data, s
                                                              ntap_module **module, ntap_error *err);
 
 /** Releases the handle. What was made from the module (an ntap_neuron_gradient, for example) keeps
- *  working. NULL is allowed. */
+ *  working; handles of hooks are still to be given to ntap_hook_remove(). NULL is allowed. */
 NTAP_API void ntap_module_free(ntap_module *module);
 
 /** How many layers the module has, itself included: the paths that ntap_module_layer_name() lists.
@@ -90,7 +90,11 @@ NTAP_API const char *ntap_module_layer_type(const ntap_module *module, size_t in
  * in the model's own code, "encoder/attention:1/matmul:2" the second product in the function that
  * `encoder` calls first. The names depend on the file only, not on the version of libtorch.
  *
- * @param[out] count  the number of values; those that are a layer's result already are not counted
+ * The word is the operator's or function's own, with the underscore of one that works in place:
+ * "relu_:1". List them rather than guess.
+ *
+ * @param[out] count  the number of values; those that are the result of a layer, or of the model,
+ * are not counted
  * @return NTAP_OK, or NTAP_ERROR_UNSUPPORTED (the model cannot be instrumented)
  *
  * The first call looks through the whole program, which takes milliseconds (a second for a scripted
@@ -123,7 +127,7 @@ NTAP_API const char *ntap_module_signature(const ntap_module *module);
  * @param[out] result  what the model returned; it may share memory with the arguments
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT (an argument does not fit the signature; the
  *         message names the parameter), NTAP_ERROR_MODEL (the model raised an error),
- *         or an out-of-memory status
+ *         an out-of-memory status, or whatever a hook or forward function returned
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_forward(const ntap_module *module,
                                                          const ntap_value *const *args,

@@ -119,7 +119,7 @@ typedef struct ntap_attribute_options {
  *         - NTAP_ERROR_AUTOGRAD: the neuron does not depend on an input
  *           (ntap_attribute_options.unused_inputs), or libtorch cannot differentiate the model;
  *         - NTAP_ERROR_OUT_OF_MEMORY, NTAP_ERROR_DEVICE_OUT_OF_MEMORY;
- *         - whatever a selector callback returned.
+ *         - whatever a selector callback, a hook or a forward function returned.
  *
  * Works in whatever grad or inference mode the calling thread is in. A model that changes itself
  * when it runs (batch statistics in training mode) is run on a copy, so that it stays as it was; a

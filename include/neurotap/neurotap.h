@@ -2,7 +2,8 @@
  * @file neurotap.h
  * @brief Everything: forward hooks and neuron gradients on deployed PyTorch models, for C.
  *
- * Read base.h first for the conventions, then neuron_gradient.h for the main job.
+ * Read base.h first for the conventions, then neuron_gradient.h for the main job, or
+ * hook.h for hooks.
  */
 #ifndef NEUROTAP_NEUROTAP_H
 #define NEUROTAP_NEUROTAP_H

@@ -2,9 +2,9 @@
  * @file operator.h
  * @brief Computing with tensors: any ATen operator by name, and helpers over the common ones.
  *
- * These are what a selector callback computes with. Called inside a callback, autograd records what
- * they do; called elsewhere they simply compute. Each gives a new tensor and leaves its arguments
- * alone (unless the operator itself is an in-place one, such as "aten::add_.Tensor").
+ * These are what callbacks compute with: selectors, hooks, forward functions. In a neuron gradient
+ * autograd records what they do; elsewhere they simply compute. Each gives a new tensor and leaves
+ * its arguments alone (unless the operator itself is an in-place one, such as "aten::add_.Tensor").
  */
 #ifndef NEUROTAP_OPERATOR_H
 #define NEUROTAP_OPERATOR_H
@@ -67,7 +67,7 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_tensor_reshape(const ntap_tensor *tens
                                                          ntap_tensor **reshaped, ntap_error *err);
 
 /** The sum over the given dimensions, which disappear (`aten::sum`); over all of them if
- *  @p n_dims is 0, giving a scalar. */
+ *  @p n_dims is 0 (@p dims may be NULL then), giving a scalar. */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_tensor_sum(const ntap_tensor *tensor, const int64_t *dims,
                                                      size_t n_dims, ntap_tensor **sum,
                                                      ntap_error *err);

@@ -5,12 +5,10 @@
  * A neuron is one element of a layer's value per example; dimension 0 of the value is the batch and
  * is never indexed. The rules are captum's (`neuron_selector` of captum.attr.NeuronGradient):
  *
- * | selector       | layer value [N, C, H, W]                | meaning |
- * |----------------|-----------------------------------------|-------------------------------------|
- * | `4`            | of [N, C]: value[:, 4]                  | one neuron | | `4, 1, 2`      |
- * value[:, 4, 1, 2]                       | one neuron                          | | `4, 1:3, :` |
- * value[:, 4, 1:3, :], summed per example | the sum of a group of neurons       | | a callback |
- * whatever it computes                    | one element, or one for each example|
+ * - `4`, of a value [N, C]: `value[:, 4]`, one neuron;
+ * - `4, 1, 2`, of a value [N, C, H, W]: `value[:, 4, 1, 2]`, one neuron;
+ * - `4, 1:3, :`: `value[:, 4, 1:3, :]`, summed for each example: a group of neurons;
+ * - a callback: whatever it computes, one element or one for each example.
  *
  * Without a slice every dimension after the first needs an index (dimensions of size 1 at the end
  * may be left out); with a slice, dimensions at the end may be left out and count whole. Negative
