@@ -39,13 +39,6 @@ std::vector<c10::IValue> untyped_arguments(const Arguments &arguments) {
     return values;
 }
 
-// What the function says of its failure, or at least that it failed.
-[[noreturn]] void forward_failed(ntap_status status, const ntap_error &err) {
-    if (err.message[0] != '\0')
-        throw Failure(status, err.message);
-    fail(status, "the module's forward function failed with ", ntap_status_name(status));
-}
-
 } // namespace
 
 // ---- the model ----
@@ -157,11 +150,14 @@ c10::IValue CallbackRun::run(RunContext &context, const Arguments &arguments) co
     ntap_error err;
     err.message[0] = '\0';
     const ntap_status status = model_->call(&view, lent, &returned, &err);
-    const auto result = take_given(returned, lent, "the result of the module's forward function");
+    for (const ntap_value *arg : lent)
+        if (returned != nullptr && is_part_of(returned, arg))
+            refuse_lent("the result of the module's forward function");
+    const std::unique_ptr<ntap_value> result(returned);
     if (context.failure) // also if the function took no notice of it
         std::rethrow_exception(context.failure);
     if (status != NTAP_OK)
-        forward_failed(status, err);
+        callback_failed("the module's forward function", status, err);
     if (result == nullptr)
         fail(NTAP_ERROR_INVALID_ARGUMENT,
              "the module's forward function succeeded without giving a result");

@@ -34,24 +34,19 @@ std::string described(const LayerHooks &layer, bool after) {
            "'";
 }
 
-// What the hook says of its failure, or at least that it failed.
-[[noreturn]] void hook_failed(const std::string &what, ntap_status status, const ntap_error &err) {
-    if (err.message[0] != '\0')
-        throw Failure(status, err.message);
-    fail(status, what, status == NTAP_ERROR_STOPPED ? " stopped the run" : " failed with ",
-         status == NTAP_ERROR_STOPPED ? "" : ntap_status_name(status));
-}
-
 // Calls one hook. Returns what it gave, NULL if nothing.
 std::unique_ptr<ntap_value> call_hook(const Hook &hook, const ntap_hook_call &call,
-                                      const std::string &what) {
+                                      const LayerHooks &layer) {
     ntap_value *given = nullptr;
     ntap_error err;
     err.message[0] = '\0';
+    const bool after = call.output != nullptr;
     const ntap_status status = hook.call(call, &given, &err);
-    auto replacement = take_given(given, {call.inputs, call.output}, what + ": its replacement");
+    if (given != nullptr && (is_part_of(given, call.inputs) || is_part_of(given, call.output)))
+        refuse_lent(described(layer, after) + ": its replacement");
+    std::unique_ptr<ntap_value> replacement(given);
     if (status != NTAP_OK)
-        hook_failed(what, status, err);
+        callback_failed(described(layer, after), status, err);
     return replacement;
 }
 
@@ -101,9 +96,8 @@ bool call_hooks(const LayerHooks &layer, int64_t number, const c10::IValue *argu
         const ntap_value output = after ? from_ivalue(as_one(values)) : ntap_value();
         const ntap_hook_call call = {layer.layer.c_str(), number, 0, &inputs,
                                      after ? &output : nullptr};
-        const std::string what = described(layer, after);
-        if (const auto replacement = call_hook(*hook, call, what)) {
-            replace(*replacement, after, what, types, values);
+        if (const auto replacement = call_hook(*hook, call, layer)) {
+            replace(*replacement, after, described(layer, after), types, values);
             replaced = true;
         }
     }
@@ -116,8 +110,6 @@ c10::IValue as_one(std::vector<c10::IValue> values) {
     return values.size() == 1 ? std::move(values[0]) : as_tuple(std::move(values));
 }
 
-namespace {
-
 bool is_part_of(const ntap_value *part, const ntap_value *whole) {
     if (part == whole)
         return true;
@@ -126,17 +118,17 @@ bool is_part_of(const ntap_value *part, const ntap_value *whole) {
                                 std::any_of(whole->keys.begin(), whole->keys.end(), holds));
 }
 
-} // namespace
+void refuse_lent(const std::string &what) {
+    fail(NTAP_ERROR_INVALID_ARGUMENT, what,
+         " is a value that was only lent to it; expected one of its own (ntap_value_clone() makes "
+         "one)");
+}
 
-std::unique_ptr<ntap_value> take_given(ntap_value *given,
-                                       const std::vector<const ntap_value *> &lent,
-                                       const std::string &what) {
-    for (const ntap_value *value : lent)
-        if (given != nullptr && is_part_of(given, value))
-            fail(NTAP_ERROR_INVALID_ARGUMENT, what,
-                 " is a value that was only lent to it; expected one of its own "
-                 "(ntap_value_clone() makes one)");
-    return std::unique_ptr<ntap_value>(given);
+void callback_failed(const std::string &what, ntap_status status, const ntap_error &err) {
+    if (err.message[0] != '\0')
+        throw Failure(status, err.message);
+    fail(status, what, status == NTAP_ERROR_STOPPED ? " stopped the run" : " failed with ",
+         status == NTAP_ERROR_STOPPED ? "" : ntap_status_name(status));
 }
 
 Hook::~Hook() {

@@ -92,10 +92,13 @@ class HookRun {
 // A place has one value or several: that value, or the tuple of them.
 c10::IValue as_one(std::vector<c10::IValue> values);
 
-// What a callback of the caller's gave, to be released. Throws if it was only lent to the callback,
-// as a part of `lent`: that is not the callback's to give.
-std::unique_ptr<ntap_value>
-take_given(ntap_value *given, const std::vector<const ntap_value *> &lent, const std::string &what);
+// What callbacks of the caller's owe. A value that one gives must not be a part of what was lent to
+// it; `what` names it.
+bool is_part_of(const ntap_value *part, const ntap_value *whole);
+[[noreturn]] void refuse_lent(const std::string &what);
+// Throws what the callback says of its failure, or at least that it failed.
+[[noreturn]] void callback_failed(const std::string &what, ntap_status status,
+                                  const ntap_error &err);
 
 } // namespace neurotap
 

@@ -35,7 +35,7 @@ ntap_status capi_program_new(const ntap_module *module, const char *const *layer
         for (size_t i = 0; i < n_layers; ++i)
             taps.slots.push_back(i);
         const auto runnable = module->model->prepare(taps, false);
-        *program = new capi_program{runnable, n_layers, runnable->site_counts(),
+        *program = new capi_program{runnable, runnable->site_counts(),
                                     runnable->operator_without_gradient()};
     });
 }
@@ -58,7 +58,7 @@ ntap_status capi_run_new(const capi_program *program, const ntap_tensor *const *
         const at::AutoGradMode grad(n_inputs > 0);
         auto made = std::make_unique<capi_run>();
         made->inputs = make_leaves(inputs, n_inputs);
-        RunContext context(program->n_layers, /*isolated=*/true);
+        RunContext context(program->site_counts.size(), /*isolated=*/true);
         program->runnable->run(context, Arguments{made->inputs, args, n_args, false});
         made->calls = std::move(context.calls);
         *run = made.release();

@@ -6,7 +6,6 @@
 
 struct capi_program {
     std::shared_ptr<const neurotap::Runnable> runnable;
-    size_t n_layers;
     std::vector<size_t> site_counts;
     std::string no_gradient;
 };
