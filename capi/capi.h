@@ -81,35 +81,67 @@ NTAP_MUST_CHECK ntap_status capi_run_value(const capi_run *run, size_t layer, si
 NTAP_MUST_CHECK ntap_status capi_run_calls(const capi_run *run, size_t layer, ntap_value **calls,
                                            ntap_error *err);
 
+/** Attributions in the making: for each of some inputs, those of several neurons. */
+typedef struct capi_attributions capi_attributions;
+
+NTAP_MUST_CHECK ntap_status capi_attributions_new(const ntap_tensor *const *inputs, size_t n_inputs,
+                                                  size_t n_neurons,
+                                                  capi_attributions **attributions,
+                                                  ntap_error *err);
+void capi_attributions_free(capi_attributions *attributions);
+
+/** Whether there was a neuron that does not depend on an input; if so, the first such input. */
+int capi_attributions_lack(const capi_attributions *attributions, size_t *input);
+
 /**
- * Differentiates `output`, a tensor of this run, with respect to the inputs. It consumes the graph.
- * @param seed   the gradient at `output`, of its shape and dtype; NULL for ones
- * @param grads  n_inputs new tensors; NULL where the output does not depend on the input
+ * Takes the attributions out, one tensor for each input: of shape [leading…, …shape of the input…],
+ * where the product of the leading sizes is the number of neurons. Each has its memory for itself,
+ * in C order, without a graph. Where nothing was put there are zeros.
  */
-NTAP_MUST_CHECK ntap_status capi_run_gradient(const capi_run *run, const ntap_tensor *output,
-                                              const ntap_tensor *seed, ntap_tensor **grads,
-                                              ntap_error *err);
+NTAP_MUST_CHECK ntap_status capi_attributions_finish(capi_attributions *attributions,
+                                                     size_t n_leading, const int64_t *leading,
+                                                     ntap_tensor **grads, ntap_error *err);
+
+/** Some neurons to differentiate. */
+typedef struct capi_differentiation {
+    const ntap_tensor *output; /* a tensor of the run */
+    const ntap_tensor *seeds;  /* what is differentiated is the sum of output * seeds: of the shape
+                                  of the output for one neuron, of [count, …shape…] for several; NULL
+                                  for one neuron and ones */
+    size_t first, count;       /* which of the attributions these are */
+    int keep_graph;            /* whether the run will be differentiated again */
+} capi_differentiation;
+
+/**
+ * Differentiates with respect to the run's inputs, and puts what it gets among the attributions.
+ * @param passes  how many backward passes it took
+ */
+NTAP_MUST_CHECK ntap_status capi_run_differentiate(const capi_run *run,
+                                                   const capi_differentiation *what,
+                                                   capi_attributions *attributions, size_t *passes,
+                                                   ntap_error *err);
+
+/** How many neurons of a tensor of the run had best share a backward pass, which should take no
+ *  more than about `memory_limit` bytes; 0 for as many as is fastest. */
+size_t capi_run_neurons_at_once(const capi_run *run, const ntap_tensor *output,
+                                uint64_t memory_limit);
 
 /** A part of a dimension: start, start + step, …, count indices in all; all in range. */
 typedef struct capi_range {
     int64_t start, count, step;
 } capi_range;
 
-/** Zeros like `like`, with ones where every dimension's index lies in its range; `ranges` holds one
- *  for each dimension. */
-NTAP_MUST_CHECK ntap_status capi_tensor_indicator(const ntap_tensor *like, const capi_range *ranges,
-                                                  ntap_tensor **indicator, ntap_error *err);
+/** The seeds that select neurons: zeros like the tensor, with ones where every dimension's index
+ *  lies in its range. `ranges` holds one for each dimension, neuron after neuron. */
+NTAP_MUST_CHECK ntap_status capi_seeds_new(const ntap_tensor *like, const capi_range *ranges,
+                                           size_t count, ntap_tensor **seeds, ntap_error *err);
 
-/** Zeros of the shape, dtype and device of `like`. */
-NTAP_MUST_CHECK ntap_status capi_tensor_zeros_like(const ntap_tensor *like, ntap_tensor **zeros,
-                                                   ntap_error *err);
+/** A tensor's sizes, lent by it. */
+const int64_t *capi_tensor_sizes(const ntap_tensor *tensor);
 
 /** A second handle to the same tensor, its autograd graph included. */
 NTAP_MUST_CHECK ntap_status capi_tensor_share(const ntap_tensor *tensor, ntap_tensor **handle,
                                               ntap_error *err);
-
-/** Whether two tensors share their memory. */
-int capi_tensor_shares_memory(const ntap_tensor *a, const ntap_tensor *b);
 
 /** Makes a module of a function: ntap_module_new_callback() with its options read. */
 NTAP_MUST_CHECK ntap_status capi_module_new_callback(const ntap_module *base,

@@ -213,36 +213,10 @@ ntap_status ntap_tensor_copy_to_host(const ntap_tensor *tensor, void *buffer, si
     });
 }
 
-ntap_status capi_tensor_indicator(const ntap_tensor *like, const capi_range *ranges,
-                                  ntap_tensor **indicator, ntap_error *err) {
-    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
-        const at::NoGradGuard no_grad;
-        const at::Tensor &model = like->tensor;
-        at::Tensor ones = at::zeros(model.sizes(), model.options());
-        at::Tensor part = ones;
-        for (int64_t dim = 0; dim < model.dim(); ++dim) {
-            const capi_range &range = ranges[dim];
-            if (range.start != 0 || range.count != model.size(dim) || range.step != 1)
-                part = part.slice(dim, range.start, range.start + range.count * range.step,
-                                  range.step);
-        }
-        part.fill_(1);
-        *indicator = wrap(std::move(ones));
-    });
-}
-
-ntap_status capi_tensor_zeros_like(const ntap_tensor *like, ntap_tensor **zeros, ntap_error *err) {
-    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
-        const c10::InferenceMode no_inference(false);
-        *zeros = wrap(at::zeros(like->tensor.sizes(), like->tensor.options()));
-    });
-}
-
 ntap_status capi_tensor_share(const ntap_tensor *tensor, ntap_tensor **handle, ntap_error *err) {
     return guarded(err, NTAP_ERROR_INTERNAL, [&] { *handle = wrap(tensor->tensor); });
 }
 
-int capi_tensor_shares_memory(const ntap_tensor *a, const ntap_tensor *b) {
-    return a->tensor.has_storage() && b->tensor.has_storage() &&
-           a->tensor.storage().is_alias_of(b->tensor.storage());
+const int64_t *capi_tensor_sizes(const ntap_tensor *tensor) {
+    return tensor->tensor.sizes().data();
 }

@@ -57,24 +57,6 @@ NTAP_MUST_CHECK ntap_status ntapi_require_layers(const ntap_module *module,
 /** The error for a layer that the module has, but never calls (layer_capture.c). */
 ntap_status ntapi_layer_never_called(const char *layer, ntap_error *err);
 
-/** The tensor of a layer's value if it holds exactly one, at any depth; else NULL (selector.c). */
-const ntap_tensor *ntapi_single_tensor(const ntap_value *value);
-
-/** What a selector makes of a layer's value: differentiate `output`, weighted with `seed`. */
-typedef struct ntapi_selection {
-    const ntap_tensor *output; /* the layer's tensor, lent; or `computed` */
-    ntap_tensor *computed;     /* a callback's result, to free; else NULL */
-    ntap_tensor *seed;         /* to free; NULL for ones */
-} ntapi_selection;
-
-/** Selects from a layer's value (selector.c). `layer` names it in errors. On success the selection
- *  is to be released with ntapi_selection_clear(). */
-NTAP_MUST_CHECK ntap_status ntapi_select(const ntap_selector *selector,
-                                         const ntap_value *layer_value, const char *layer,
-                                         int64_t batch, ntapi_selection *selection,
-                                         ntap_error *err);
-void ntapi_selection_clear(ntapi_selection *selection);
-
 #ifdef __cplusplus
 }
 #endif

@@ -1,7 +1,5 @@
-/* Neuron gradients: run to the layer, select, differentiate. */
-#include "internal.h"
-
-#include <neurotap/neuron_gradient.h>
+/* Neuron gradients: making them, and checking what they are asked for. */
+#include "attribution.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,104 +68,7 @@ void ntap_neuron_gradient_free(ntap_neuron_gradient *gradient) {
 
 /* ---- attributing ---- */
 
-/* One attribute call, handed from step to step. */
-typedef struct attribution {
-    const ntap_neuron_gradient *gradient;
-    const ntap_tensor *const *inputs;
-    size_t n_inputs;
-    const ntap_selector *selector;
-    ntap_attribute_options options;
-    ntap_error *err;
-} attribution;
-
-/* From the option's numbering (0 last, 1 first, -1 last) to an index. */
-static ntap_status find_call(const attribution *a, size_t count, size_t *index) {
-    const char *layer = a->gradient->layer;
-    const int64_t call = a->options.call == 0 ? -1 : a->options.call;
-    if (count == 0)
-        return ntap_error_set(a->err, NTAP_ERROR_NOT_FOUND, "layer '%s' did not run for this input",
-                              layer);
-    const int64_t calls = (int64_t)count;
-    if (call > calls || call < -calls)
-        return ntap_error_set(a->err, NTAP_ERROR_NOT_FOUND,
-                              "call %lld of layer '%s' does not exist: it was called %zu %s",
-                              (long long)call, layer, count, count == 1 ? "time" : "times");
-    *index = (size_t)(call > 0 ? call - 1 : calls + call);
-    return NTAP_OK;
-}
-
-/* Undefined gradients are an error, or zeros. */
-static ntap_status fill_unused(const attribution *a, ntap_tensor **grads) {
-    for (size_t i = 0; i < a->n_inputs; ++i) {
-        if (grads[i] != NULL)
-            continue;
-        if (a->options.unused_inputs == NTAP_UNUSED_INPUTS_ERROR)
-            return ntap_error_set(a->err, NTAP_ERROR_AUTOGRAD,
-                                  "the selected neuron of layer '%s' does not depend on inputs[%zu]"
-                                  "; pass it as an additional argument, or ask for zeros in place "
-                                  "of unused inputs",
-                                  a->gradient->layer, i);
-        NTAPI_TRY(capi_tensor_zeros_like(a->inputs[i], &grads[i], a->err));
-    }
-    return NTAP_OK;
-}
-
-/* Inputs that are only added, say, have one gradient; each caller's tensor is its own all the same.
- */
-static ntap_status separate(const attribution *a, ntap_tensor **grads) {
-    for (size_t i = 1; i < a->n_inputs; ++i) {
-        for (size_t j = 0; j < i; ++j) {
-            if (!capi_tensor_shares_memory(grads[i], grads[j]))
-                continue;
-            ntap_tensor *own = NULL;
-            NTAPI_TRY(ntap_tensor_clone(grads[i], &own, a->err));
-            ntap_tensor_free(grads[i]);
-            grads[i] = own;
-            break;
-        }
-    }
-    return NTAP_OK;
-}
-
-static ntap_status differentiate(const attribution *a, const capi_run *run,
-                                 const ntapi_selection *selection, ntap_tensor **grads) {
-    NTAPI_TRY(capi_run_gradient(run, selection->output, selection->seed, grads, a->err));
-    NTAPI_TRY(fill_unused(a, grads));
-    return separate(a, grads);
-}
-
-static ntap_status select_and_differentiate(const attribution *a, const capi_run *run,
-                                            const ntap_value *layer_value, ntap_tensor **grads) {
-    ntapi_selection selection = {NULL, NULL, NULL};
-    const int64_t batch = ntap_tensor_size(a->inputs[0], 0);
-    NTAPI_TRY(
-        ntapi_select(a->selector, layer_value, a->gradient->layer, batch, &selection, a->err));
-    const ntap_status status = differentiate(a, run, &selection, grads);
-    ntapi_selection_clear(&selection);
-    return status;
-}
-
-static ntap_status attribute_run(const attribution *a, const capi_run *run, ntap_tensor **grads) {
-    size_t call = 0;
-    ntap_value *layer_value = NULL;
-    NTAPI_TRY(find_call(a, capi_run_call_count(run, 0), &call));
-    NTAPI_TRY(capi_run_value(run, 0, call, &layer_value, a->err));
-    const ntap_status status = select_and_differentiate(a, run, layer_value, grads);
-    ntap_value_free(layer_value);
-    return status;
-}
-
-static ntap_status attribute(const attribution *a, ntap_tensor **grads) {
-    capi_run *run = NULL;
-    NTAPI_TRY(capi_run_new(a->gradient->program, a->inputs, a->n_inputs,
-                           a->options.additional_arguments, a->options.n_additional_arguments, &run,
-                           a->err));
-    const ntap_status status = attribute_run(a, run, grads);
-    capi_run_free(run);
-    return status;
-}
-
-static ntap_status check_additional_arguments(const attribution *a) {
+static ntap_status check_additional_arguments(const ntapi_attribution *a) {
     const ntap_value *const *arguments = a->options.additional_arguments;
     for (size_t i = 0; i < a->options.n_additional_arguments; ++i) {
         if (arguments == NULL)
@@ -182,8 +83,9 @@ static ntap_status check_additional_arguments(const attribution *a) {
     return NTAP_OK;
 }
 
-static ntap_status check(const attribution *a) {
+static ntap_status check(const ntapi_attribution *a) {
     const int unused = (int)a->options.unused_inputs;
+    const int fast_paths = (int)a->options.fast_paths;
     if (a->n_inputs == 0)
         return ntap_error_set(a->err, NTAP_ERROR_INVALID_ARGUMENT,
                               "n_inputs is 0; expected at least 1");
@@ -192,21 +94,46 @@ static ntap_status check(const attribution *a) {
                               "options.unused_inputs is %d; expected NTAP_UNUSED_INPUTS_ERROR or "
                               "NTAP_UNUSED_INPUTS_ZERO",
                               unused);
+    if (fast_paths != NTAP_FAST_PATHS_AUTO && fast_paths != NTAP_FAST_PATHS_OFF)
+        return ntap_error_set(a->err, NTAP_ERROR_INVALID_ARGUMENT,
+                              "options.fast_paths is %d; expected NTAP_FAST_PATHS_AUTO or "
+                              "NTAP_FAST_PATHS_OFF",
+                              fast_paths);
     return check_additional_arguments(a);
 }
 
+static ntap_status check_report(const ntapi_attribution *a) {
+    const ntap_attribute_report *report = a->options.report;
+    if (report != NULL && report->struct_size < sizeof report->struct_size)
+        return ntap_error_set(a->err, NTAP_ERROR_INVALID_ARGUMENT,
+                              "options.report->struct_size is %zu; start with "
+                              "NTAP_ATTRIBUTE_REPORT_INIT",
+                              report->struct_size);
+    return NTAP_OK;
+}
+
+/* Callers that were compiled against an older header have room for less. */
+static void write_report(const ntapi_attribution *a) {
+    ntap_attribute_report *report = a->options.report;
+    if (report == NULL)
+        return;
+    const size_t size = report->struct_size;
+    memcpy(report, &a->report, size < sizeof *report ? size : sizeof *report);
+    report->struct_size = size;
+}
+
 /* The caller's array is written when nothing can fail any more. */
-static ntap_status attribute_all_or_nothing(const attribution *a, ntap_tensor **grads) {
-    ntap_tensor **made = (ntap_tensor **)calloc(a->n_inputs, sizeof(ntap_tensor *));
-    if (made == NULL)
-        return ntap_error_set(a->err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
-    const ntap_status status = attribute(a, made);
-    if (status == NTAP_OK)
-        memcpy(grads, made, a->n_inputs * sizeof(ntap_tensor *));
-    for (size_t i = 0; status != NTAP_OK && i < a->n_inputs; ++i)
-        ntap_tensor_free(made[i]);
-    free(made);
-    return status;
+static ntap_status attribute(ntapi_attribution *a, const ntap_attribute_options *options,
+                             ntap_tensor **grads) {
+    a->options = (ntap_attribute_options)NTAP_ATTRIBUTE_OPTIONS_INIT;
+    a->report = (ntap_attribute_report)NTAP_ATTRIBUTE_REPORT_INIT;
+    NTAPI_REQUIRE(grads, a->err);
+    NTAPI_TRY(ntapi_options_read(&a->options, sizeof a->options, options, a->err));
+    NTAPI_TRY(check(a));
+    NTAPI_TRY(check_report(a));
+    NTAPI_TRY(ntapi_attribute(a, grads));
+    write_report(a);
+    return NTAP_OK;
 }
 
 ntap_status ntap_neuron_gradient_attribute(const ntap_neuron_gradient *gradient,
@@ -214,13 +141,41 @@ ntap_status ntap_neuron_gradient_attribute(const ntap_neuron_gradient *gradient,
                                            const ntap_selector *selector,
                                            const ntap_attribute_options *options,
                                            ntap_tensor **grads, ntap_error *err) {
-    ntap_attribute_options read = NTAP_ATTRIBUTE_OPTIONS_INIT;
     NTAPI_REQUIRE(gradient, err);
     NTAPI_REQUIRE(inputs, err);
     NTAPI_REQUIRE(selector, err);
-    NTAPI_REQUIRE(grads, err);
-    NTAPI_TRY(ntapi_options_read(&read, sizeof read, options, err));
-    const attribution a = {gradient, inputs, n_inputs, selector, read, err};
-    NTAPI_TRY(check(&a));
-    return attribute_all_or_nothing(&a, grads);
+    ntapi_attribution a = {gradient->program, gradient->layer, inputs, n_inputs, &selector, 1, 0,
+                           .err = err};
+    return attribute(&a, options, grads);
+}
+
+ntap_status ntap_neuron_gradient_attribute_many(const ntap_neuron_gradient *gradient,
+                                                const ntap_tensor *const *inputs, size_t n_inputs,
+                                                const ntap_selector *const *selectors,
+                                                size_t n_selectors,
+                                                const ntap_attribute_options *options,
+                                                ntap_tensor **grads, ntap_error *err) {
+    NTAPI_REQUIRE(gradient, err);
+    NTAPI_REQUIRE(inputs, err);
+    NTAPI_REQUIRE(selectors, err);
+    if (n_selectors == 0)
+        return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT,
+                              "n_selectors is 0; expected at least 1");
+    for (size_t i = 0; i < n_selectors; ++i)
+        if (selectors[i] == NULL)
+            return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT, "selectors[%zu] is NULL", i);
+    ntapi_attribution a = {gradient->program, gradient->layer, inputs, n_inputs,
+                           selectors,         n_selectors,     1,      .err = err};
+    return attribute(&a, options, grads);
+}
+
+ntap_status ntap_neuron_gradient_attribute_all(const ntap_neuron_gradient *gradient,
+                                               const ntap_tensor *const *inputs, size_t n_inputs,
+                                               const ntap_attribute_options *options,
+                                               ntap_tensor **grads, ntap_error *err) {
+    NTAPI_REQUIRE(gradient, err);
+    NTAPI_REQUIRE(inputs, err);
+    ntapi_attribution a = {gradient->program, gradient->layer, inputs, n_inputs, NULL, 0, 1,
+                           .err = err};
+    return attribute(&a, options, grads);
 }

@@ -1,0 +1,82 @@
+#include "batched_backward.hpp"
+
+#include <unordered_set>
+
+namespace neurotap {
+namespace {
+
+namespace functorch = at::functorch;
+using torch::autograd::Node;
+
+// A level of libtorch's vmap, which belongs to this thread. Left on exceptions too.
+class VmapLevel {
+  public:
+    explicit VmapLevel(int64_t batch)
+        : level_(functorch::initAndPushDynamicLayer(functorch::TransformType::Vmap, batch,
+                                                    functorch::RandomnessType::Error)) {}
+    VmapLevel(const VmapLevel &) = delete;
+    VmapLevel &operator=(const VmapLevel &) = delete;
+    ~VmapLevel() { functorch::popDynamicLayerAndDeleteMetadata(); }
+
+    at::Tensor wrap(const at::Tensor &stacked) const {
+        return functorch::makeBatched(stacked, 0, level_);
+    }
+
+  private:
+    int64_t level_;
+};
+
+// What became the same for all is repeated.
+at::Tensor unwrap(const at::Tensor &gradient, int64_t batch) {
+    if (!gradient.defined())
+        return gradient;
+    const auto *batched = functorch::maybeGetBatchedImpl(gradient);
+    if (batched != nullptr)
+        return batched->value().movedim(batched->bdim(), 0);
+    auto sizes = gradient.sizes().vec();
+    sizes.insert(sizes.begin(), batch);
+    return gradient.unsqueeze(0).expand(sizes);
+}
+
+bool is_slower_batched(const std::string &name) {
+    return name.find("onvolution") != name.npos || name.find("Rnn") != name.npos ||
+           name.find("rnn") != name.npos;
+}
+
+} // namespace
+
+bool batched_backward(const at::Tensor &output, const std::vector<at::Tensor> &inputs,
+                      const at::Tensor &seeds, torch::autograd::variable_list &gradients) {
+    const int64_t batch = seeds.size(0);
+    try {
+        const VmapLevel level(batch);
+        gradients =
+            torch::autograd::grad({output}, inputs, {level.wrap(seeds)}, /*retain_graph=*/true,
+                                  /*create_graph=*/false, /*allow_unused=*/true);
+        for (at::Tensor &gradient : gradients)
+            gradient = unwrap(gradient, batch);
+        return true;
+    } catch (const c10::OutOfMemoryError &) {
+        throw;
+    } catch (const c10::Error &) {
+        return false;
+    }
+}
+
+bool gains_from_batching(const at::Tensor &output) {
+    std::vector<Node *> open{output.grad_fn().get()};
+    std::unordered_set<const Node *> seen;
+    while (!open.empty()) {
+        Node *node = open.back();
+        open.pop_back();
+        if (node == nullptr || !seen.insert(node).second)
+            continue;
+        if (is_slower_batched(node->name()))
+            return false;
+        for (const auto &edge : node->next_edges())
+            open.push_back(edge.function.get());
+    }
+    return true;
+}
+
+} // namespace neurotap

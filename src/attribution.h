@@ -1,0 +1,53 @@
+/**
+ * @file attribution.h
+ * @brief One attribute call: what it is asked for, and how far it has come.
+ */
+#ifndef NEUROTAP_ATTRIBUTION_H
+#define NEUROTAP_ATTRIBUTION_H
+
+#include "selection.h"
+
+#include <neurotap/neuron_gradient.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ntapi_attribution {
+    const capi_program *program;
+    const char *layer;
+    const ntap_tensor *const *inputs;
+    size_t n_inputs;
+    const ntap_selector *const *selectors; /* NULL for every neuron */
+    size_t n_selectors;
+    int stacked; /* whether results have dimensions for the neurons */
+    ntap_attribute_options options;
+    ntap_error *err;
+
+    /* Known once the layer's value is. */
+    size_t n_neurons;
+    capi_attributions *results;
+    int64_t done, total; /* gradients, each of one neuron for one example */
+    ntap_attribute_report report;
+} ntapi_attribution;
+
+/** Does it all (attribution.c). On success `grads` has been filled. */
+NTAP_MUST_CHECK ntap_status ntapi_attribute(ntapi_attribution *a, ntap_tensor **grads);
+
+/** Begins with the results, now that the layer's value is known (attribution.c). */
+NTAP_MUST_CHECK ntap_status ntapi_attribution_begin(ntapi_attribution *a,
+                                                    const ntapi_layer_value *value);
+
+/** Reports progress: this many more gradients are there (attribution.c). */
+NTAP_MUST_CHECK ntap_status ntapi_attribution_advance(ntapi_attribution *a, int64_t gradients);
+
+/** The indices of a neuron that no callback computes (attribution.c). */
+NTAP_MUST_CHECK ntap_status ntapi_attribution_ranges(const ntapi_attribution *a,
+                                                     const ntapi_layer_value *value, size_t neuron,
+                                                     capi_range *ranges);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* NEUROTAP_ATTRIBUTION_H */
