@@ -136,6 +136,63 @@ typedef struct capi_range {
 NTAP_MUST_CHECK ntap_status capi_seeds_new(const ntap_tensor *like, const capi_range *ranges,
                                            size_t count, ntap_tensor **seeds, ntap_error *err);
 
+/**
+ * A program as a tape, for inputs of certain shapes: its operators one by one, each of which treats
+ * the examples separately, can be computed in part, and be run backwards. Many models are, up to
+ * many of their layers.
+ */
+typedef struct capi_tape capi_tape;
+
+/** The tape for these inputs, without further arguments; NULL if the program cannot be one
+ * (autograd has to do then, and to say what is wrong, if anything is). */
+NTAP_MUST_CHECK ntap_status capi_tape_find(const capi_program *program,
+                                           const ntap_tensor *const *inputs, size_t n_inputs,
+                                           capi_tape **tape, ntap_error *err);
+void capi_tape_free(capi_tape *tape);
+
+/** How often the layer is called. */
+size_t capi_tape_call_count(const capi_tape *tape);
+
+/** The number of dimensions of the layer's value at a call; they are [examples, channels,
+ *  positions…]. The sizes are lent by the tape. */
+size_t capi_tape_sizes(const capi_tape *tape, size_t call, const int64_t **sizes);
+
+/** A part of the layer's value at some positions, and what is computed for it. It borrows the
+ *  tape. */
+typedef struct capi_part capi_part;
+
+/** The part for these ranges of all positions; only where they begin and end counts. */
+NTAP_MUST_CHECK ntap_status capi_part_new(const capi_tape *tape, size_t call,
+                                          const capi_range *positions, capi_part **part,
+                                          ntap_error *err);
+void capi_part_free(capi_part *part);
+
+/** What share of the multiplications for the whole value it takes, above 0 and up to 1. */
+double capi_part_share(const capi_part *part);
+
+/** The memory of all that is computed for one example, in bytes; at least 1. */
+uint64_t capi_part_bytes(const capi_part *part);
+
+/** A part, computed for some examples. It borrows the part. */
+typedef struct capi_part_run capi_part_run;
+
+NTAP_MUST_CHECK ntap_status capi_part_run_new(const capi_part *part,
+                                              const ntap_tensor *const *inputs,
+                                              int64_t first_example, int64_t n_examples,
+                                              capi_part_run **run, ntap_error *err);
+void capi_part_run_free(capi_part_run *run);
+
+/**
+ * Differentiates neurons inside the part in one backward pass, and puts what it gets among the
+ * attributions.
+ * @param neurons  which ones these are among the attributions: `count` numbers, ascending
+ * @param ranges   of the layer's value, for each dimension, neuron after neuron
+ */
+NTAP_MUST_CHECK ntap_status capi_part_differentiate(const capi_part_run *run, const size_t *neurons,
+                                                    const capi_range *ranges, size_t count,
+                                                    capi_attributions *attributions,
+                                                    ntap_error *err);
+
 /** A tensor's sizes, lent by it. */
 const int64_t *capi_tensor_sizes(const ntap_tensor *tensor);
 

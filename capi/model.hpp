@@ -3,6 +3,7 @@
 
 #include "hook.hpp"
 #include "run_context.hpp"
+#include "tape_cache.hpp"
 
 #include <neurotap/module.h>
 
@@ -35,6 +36,10 @@ class Runnable {
     virtual std::vector<size_t> site_counts() const = 0;
     // An operator in the program that has no gradient; "" if there is none.
     virtual std::string operator_without_gradient() const { return ""; }
+    // The tape for such inputs; NULL if there is none.
+    virtual std::shared_ptr<const Tape> tape(const TapeCache::Key & /*inputs*/) const {
+        return nullptr;
+    }
     // Fills the context's calls; returns the model's result if the whole of it was run.
     virtual c10::IValue run(RunContext &context, const Arguments &arguments) const = 0;
 };

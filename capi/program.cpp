@@ -255,10 +255,18 @@ std::shared_ptr<const Program> compile(const Entry &entry, Plan plan,
     const auto &schema = entry.function().getSchema();
     const auto counts = count_sites(*graph, sites, compilation.n_taps);
     return std::make_shared<Program>(
-        Program{torch::jit::Code(graph, "neurotap"), entry.model._ivalue(), schema,
-                std::move(sites), !compilation.purposes.empty(), compilation.whole, counts,
+        Program{graph,
+                torch::jit::Code(graph, "neurotap"),
+                entry.model._ivalue(),
+                schema,
+                std::move(sites),
+                !compilation.purposes.empty(),
+                compilation.whole,
+                counts,
                 find_effects(aliases, *graph, schema.arguments().size() - 1),
-                find_operator_without_gradient(*graph), std::move(plan.assumptions)});
+                find_operator_without_gradient(*graph),
+                std::move(plan.assumptions),
+                {}});
 }
 
 std::vector<Reached> find_reached(Plan plan) {

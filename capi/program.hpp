@@ -4,6 +4,7 @@
 #include "compat.hpp"
 #include "effects.hpp"
 #include "planner.hpp"
+#include "tape_cache.hpp"
 
 #include <memory>
 #include <string>
@@ -30,6 +31,7 @@ struct ProgramSite {
 };
 
 struct Program {
+    std::shared_ptr<torch::jit::Graph> graph;
     torch::jit::Code code;
     ObjectPtr self;             // the model; the graph's first input
     c10::FunctionSchema schema; // of the method; the graph's next inputs
@@ -40,6 +42,7 @@ struct Program {
     Effects effects;
     std::string no_gradient; // an operator in it that has no gradient, if any
     std::vector<Assumption> assumptions;
+    mutable TapeCache tapes;
 
     // Whether the model is still what the program was made from.
     bool holds() const;

@@ -1,6 +1,7 @@
 #include "script_run.hpp"
 
 #include "site_operators.hpp"
+#include "tape_recorder.hpp"
 
 #include <algorithm>
 
@@ -134,6 +135,20 @@ std::shared_ptr<const Program> ScriptRun::program_for(const HookRun *hooks) cons
     if (hooks == nullptr && model_->still_holds(*plain_))
         return plain_;
     return model_->program(taps_, whole_, hooks == nullptr ? nullptr : hooks->hooks().get());
+}
+
+std::shared_ptr<const Tape> ScriptRun::tape(const TapeCache::Key &inputs) const {
+    const auto &parameters = plain_->schema.arguments();
+    const auto needs_more = [&](const c10::Argument &parameter) {
+        return !parameter.default_value();
+    };
+    const size_t n = 1 + inputs.inputs.size();
+    if (model_->hooks().current() || !model_->still_holds(*plain_) || n > parameters.size() ||
+        std::any_of(parameters.begin() + static_cast<std::ptrdiff_t>(n), parameters.end(),
+                    needs_more))
+        return nullptr;
+    return plain_->tapes.find(
+        inputs, [&] { return TapeRecorder::record(*plain_, inputs.inputs, inputs.dtype); });
 }
 
 c10::IValue ScriptRun::run(RunContext &context, const Arguments &arguments) const {

@@ -39,7 +39,7 @@ ntap_status ntapi_attribution_ranges(const ntapi_attribution *a, const ntapi_lay
 
 /* ---- results ---- */
 
-static size_t count_neurons(const ntapi_attribution *a, const ntapi_layer_value *value) {
+size_t ntapi_attribution_count(const ntapi_attribution *a, const ntapi_layer_value *value) {
     size_t count = 1;
     if (a->selectors != NULL)
         return a->n_selectors;
@@ -59,7 +59,7 @@ static ntap_status call_progress(const ntapi_attribution *a) {
 }
 
 ntap_status ntapi_attribution_begin(ntapi_attribution *a, const ntapi_layer_value *value) {
-    a->n_neurons = count_neurons(a, value);
+    a->n_neurons = ntapi_attribution_count(a, value);
     a->done = 0;
     a->total = (int64_t)a->n_neurons * ntap_tensor_size(a->inputs[0], 0);
     NTAPI_TRY(capi_attributions_new(a->inputs, a->n_inputs, a->n_neurons, &a->results, a->err));
@@ -84,8 +84,8 @@ static ntap_status check_unused(const ntapi_attribution *a) {
                           a->layer, input);
 }
 
-static ntap_status finish(const ntapi_attribution *a, const ntapi_layer_value *value,
-                          ntap_tensor **grads) {
+ntap_status ntapi_attribution_finish(const ntapi_attribution *a, const ntapi_layer_value *value,
+                                     ntap_tensor **grads) {
     const int64_t count = (int64_t)a->n_neurons;
     NTAPI_TRY(check_unused(a));
     if (!a->stacked)
@@ -183,7 +183,7 @@ static ntap_status read_layer_value(const ntapi_attribution *a, const ntap_value
 }
 
 /* From the option's numbering (0 last, 1 first, -1 last) to an index. */
-static ntap_status find_call(const ntapi_attribution *a, size_t count, size_t *index) {
+ntap_status ntapi_attribution_find_call(const ntapi_attribution *a, size_t count, size_t *index) {
     const int64_t call = a->options.call == 0 ? -1 : a->options.call;
     if (count == 0)
         return ntap_error_set(a->err, NTAP_ERROR_NOT_FOUND, "layer '%s' did not run for this input",
@@ -206,13 +206,13 @@ static ntap_status attribute_value(ntapi_attribution *a, const capi_run *run,
     a->report.forward_passes = 1;
     a->report.examples_at_once = ntap_tensor_size(a->inputs[0], 0);
     NTAPI_TRY(differentiate_pieces(a, run, layer_value, &value));
-    return finish(a, &value, grads);
+    return ntapi_attribution_finish(a, &value, grads);
 }
 
 static ntap_status attribute_run(ntapi_attribution *a, const capi_run *run, ntap_tensor **grads) {
     size_t call = 0;
     ntap_value *layer_value = NULL;
-    NTAPI_TRY(find_call(a, capi_run_call_count(run, 0), &call));
+    NTAPI_TRY(ntapi_attribution_find_call(a, capi_run_call_count(run, 0), &call));
     NTAPI_TRY(capi_run_value(run, 0, call, &layer_value, a->err));
     const ntap_status status = attribute_value(a, run, layer_value, grads);
     ntap_value_free(layer_value);
@@ -230,9 +230,18 @@ static ntap_status attribute_by_autograd(ntapi_attribution *a, ntap_tensor **gra
 
 /* ---- both ways ---- */
 
-ntap_status ntapi_attribute(ntapi_attribution *a, ntap_tensor **grads) {
-    const ntap_status status = attribute_by_autograd(a, grads);
+static void drop_results(ntapi_attribution *a) {
     capi_attributions_free(a->results);
     a->results = NULL;
+}
+
+ntap_status ntapi_attribute(ntapi_attribution *a, ntap_tensor **grads) {
+    int done = 0;
+    ntap_status status = ntapi_attribute_by_tape(a, grads, &done);
+    drop_results(a);
+    if (status != NTAP_OK || done)
+        return status;
+    status = attribute_by_autograd(a, grads);
+    drop_results(a);
     return status;
 }

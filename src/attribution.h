@@ -34,6 +34,24 @@ typedef struct ntapi_attribution {
 /** Does it all (attribution.c). On success `grads` has been filled. */
 NTAP_MUST_CHECK ntap_status ntapi_attribute(ntapi_attribution *a, ntap_tensor **grads);
 
+/** Does it by a tape, if there is one for the inputs and the neurons (attribution_by_tape.c). If
+ * not, nothing has happened but that `*done` is 0; what is wrong with the arguments, if anything,
+ * is for autograd's way to say. */
+NTAP_MUST_CHECK ntap_status ntapi_attribute_by_tape(ntapi_attribution *a, ntap_tensor **grads,
+                                                    int *done);
+
+/** Which call is asked for, as an index below the count (attribution.c). */
+NTAP_MUST_CHECK ntap_status ntapi_attribution_find_call(const ntapi_attribution *a, size_t count,
+                                                        size_t *index);
+
+/** Hands the results out (attribution.c). */
+NTAP_MUST_CHECK ntap_status ntapi_attribution_finish(const ntapi_attribution *a,
+                                                     const ntapi_layer_value *value,
+                                                     ntap_tensor **grads);
+
+/** How many neurons there are in all (attribution.c). */
+size_t ntapi_attribution_count(const ntapi_attribution *a, const ntapi_layer_value *value);
+
 /** Begins with the results, now that the layer's value is known (attribution.c). */
 NTAP_MUST_CHECK ntap_status ntapi_attribution_begin(ntapi_attribution *a,
                                                     const ntapi_layer_value *value);

@@ -1,0 +1,53 @@
+#include "tape.hpp"
+
+#include <algorithm>
+
+namespace neurotap {
+
+at::Tensor Reverse::by_neuron(const at::Tensor &gradient) const {
+    return gradient.unflatten(0, at::IntArrayRef{neurons, examples});
+}
+
+bool TapeWeight::holds() const {
+    const c10::IValue &now = owner->getSlot(slot);
+    return now.isTensor() && now.toTensor().is_same(tensor) && tensor.data_ptr() == data &&
+           (tensor.is_inference() || tensor._version() == version);
+}
+
+bool Tape::holds() const {
+    return std::all_of(weights.begin(), weights.end(),
+                       [](const TapeWeight &weight) { return weight.holds(); });
+}
+
+namespace {
+
+void need(TapePlan &plan, size_t value, const Region &part) {
+    plan.regions[value] = plan.needs_value[value] ? hull(plan.regions[value], part) : part;
+    plan.needs_value[value] = true;
+    ++plan.uses[value];
+}
+
+} // namespace
+
+TapePlan plan_part(const Tape &tape, size_t value, const Region &part) {
+    const size_t n_values = tape.values.size();
+    TapePlan plan{value,
+                  std::vector<Region>(n_values),
+                  std::vector<bool>(n_values),
+                  std::vector<uint32_t>(n_values),
+                  0,
+                  0};
+    need(plan, value, part);
+    for (auto step = tape.steps.rbegin(); step != tape.steps.rend(); ++step) {
+        if (!plan.needs_value[step->result])
+            continue;
+        const Region &out = plan.regions[step->result];
+        plan.cost += step->op->cost(out);
+        plan.elements += static_cast<size_t>(tape.values[step->result][1] * count_positions(out));
+        for (size_t i = 0; i < step->operands.size(); ++i)
+            need(plan, step->operands[i], step->op->needs(out, i));
+    }
+    return plan;
+}
+
+} // namespace neurotap

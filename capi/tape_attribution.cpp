@@ -1,0 +1,163 @@
+// Attribution by tapes, for src/.
+#include "attributions.hpp"
+#include "run.hpp"
+#include "seeds.hpp"
+#include "tape_run.hpp"
+
+using namespace neurotap;
+
+struct capi_tape {
+    std::shared_ptr<const Tape> tape;
+};
+
+struct capi_part {
+    std::shared_ptr<const Tape> tape;
+    TapePlan plan;
+    double share;
+    uint64_t bytes;
+};
+
+struct capi_part_run {
+    const capi_part &part;
+    int64_t first_example;
+    TapeRun run;
+};
+
+namespace {
+
+// Tapes are for one element type on one device.
+bool fit_a_tape(const ntap_tensor *const *inputs, size_t n_inputs) {
+    for (size_t i = 0; i < n_inputs; ++i) {
+        if (inputs[i] == nullptr || !inputs[i]->tensor.defined())
+            return false;
+        const at::Tensor &tensor = inputs[i]->tensor;
+        const at::Tensor &first = inputs[0]->tensor;
+        const auto dtype = tensor.scalar_type();
+        if ((dtype != at::kFloat && dtype != at::kDouble) || dtype != first.scalar_type() ||
+            tensor.layout() != at::kStrided || tensor.device() != first.device() ||
+            tensor.dim() < 2 || tensor.size(0) != first.size(0) || tensor.is_neg())
+            return false;
+    }
+    return true;
+}
+
+Region positions_of(const Tape &tape, size_t call, const capi_range *positions) {
+    Region region;
+    for (size_t i = 0; i + 2 < tape.values[tape.calls[call]].size(); ++i) {
+        const capi_range &range = positions[i];
+        region.push_back(Extent{range.start, (range.count - 1) * range.step + 1});
+    }
+    return region;
+}
+
+// The seeds of neurons at the part: [neurons * examples, channels, positions…].
+at::Tensor make_part_seeds(const capi_part_run &run, const capi_range *ranges, size_t count) {
+    const at::Tensor &like = run.run.like();
+    const Region &region = run.part.plan.regions[run.part.plan.value];
+    const size_t ndim = region.size() + 2;
+    std::vector<capi_range> inside(ranges, ranges + count * ndim);
+    for (size_t i = 0; i < count; ++i) {
+        inside[i * ndim] = capi_range{0, run.run.examples(), 1};
+        for (size_t dim = 2; dim < ndim; ++dim)
+            inside[i * ndim + dim].start -= region[dim - 2].first;
+    }
+    const at::Tensor seeds = make_seeds(like.sizes(), like.options(), inside.data(), count);
+    return count == 1 ? seeds : seeds.flatten(0, 1);
+}
+
+// Puts [neurons * examples, …part…] where it belongs.
+void put_part(capi_attributions &attributions, size_t input, const capi_part_run &run,
+              const at::Tensor &gradient, const size_t *neurons, size_t count) {
+    if (!gradient.defined()) {
+        attributions.put(input, neurons[0], gradient);
+        return;
+    }
+    const Tape &tape = *run.part.tape;
+    const int64_t examples = run.run.examples();
+    const auto whole = whole_region(tape.values[input]);
+    const auto &part = run.part.plan.regions[input];
+    const at::Tensor by_neuron =
+        gradient.unflatten(0, at::IntArrayRef{static_cast<int64_t>(count), examples});
+    const bool all_examples = examples == tape.values[input][0];
+    const bool in_order = neurons[count - 1] - neurons[0] + 1 == count;
+    if (in_order && all_examples && part == whole) {
+        attributions.put(input, neurons[0], by_neuron);
+        return;
+    }
+    at::Tensor rows = attributions.rows(input).narrow(1, run.first_example, examples);
+    for (size_t i = 0; i < count; ++i)
+        cut(rows.select(0, static_cast<int64_t>(neurons[i])), whole, part)
+            .copy_(by_neuron.select(0, static_cast<int64_t>(i)));
+}
+
+} // namespace
+
+ntap_status capi_tape_find(const capi_program *program, const ntap_tensor *const *inputs,
+                           size_t n_inputs, capi_tape **tape, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        const c10::InferenceMode no_inference(false);
+        std::shared_ptr<const Tape> found;
+        if (fit_a_tape(inputs, n_inputs)) {
+            TapeCache::Key key{{}, inputs[0]->tensor.scalar_type()};
+            for (size_t i = 0; i < n_inputs; ++i)
+                key.inputs.push_back(inputs[i]->tensor.sizes().vec());
+            found = program->runnable->tape(key);
+        }
+        *tape = found ? new capi_tape{std::move(found)} : nullptr;
+    });
+}
+
+void capi_tape_free(capi_tape *tape) { delete tape; }
+
+size_t capi_tape_call_count(const capi_tape *tape) { return tape->tape->calls.size(); }
+
+size_t capi_tape_sizes(const capi_tape *tape, size_t call, const int64_t **sizes) {
+    const Sizes &value = tape->tape->values[tape->tape->calls[call]];
+    *sizes = value.data();
+    return value.size();
+}
+
+ntap_status capi_part_new(const capi_tape *tape, size_t call, const capi_range *positions,
+                          capi_part **part, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        const auto &its = *tape->tape;
+        auto plan = plan_part(its, its.calls[call], positions_of(its, call, positions));
+        const double share = plan.cost / its.costs[call];
+        const uint64_t bytes = 1 + plan.elements * its.element_size;
+        *part = new capi_part{tape->tape, std::move(plan), share, bytes};
+    });
+}
+
+void capi_part_free(capi_part *part) { delete part; }
+
+double capi_part_share(const capi_part *part) { return part->share; }
+
+uint64_t capi_part_bytes(const capi_part *part) { return part->bytes; }
+
+ntap_status capi_part_run_new(const capi_part *part, const ntap_tensor *const *inputs,
+                              int64_t first_example, int64_t n_examples, capi_part_run **run,
+                              ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        const c10::InferenceMode no_inference(false);
+        const at::NoGradGuard no_grad;
+        std::vector<at::Tensor> given;
+        for (size_t i = 0; i < part->tape->n_inputs; ++i)
+            given.push_back(inputs[i]->tensor.detach().narrow(0, first_example, n_examples));
+        *run = new capi_part_run{*part, first_example, TapeRun(part->tape, part->plan, given)};
+    });
+}
+
+void capi_part_run_free(capi_part_run *run) { delete run; }
+
+ntap_status capi_part_differentiate(const capi_part_run *run, const size_t *neurons,
+                                    const capi_range *ranges, size_t count,
+                                    capi_attributions *attributions, ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        const c10::InferenceMode no_inference(false);
+        const at::NoGradGuard no_grad;
+        const auto gradients =
+            run->run.reverse(make_part_seeds(*run, ranges, count), static_cast<int64_t>(count));
+        for (size_t i = 0; i < gradients.size(); ++i)
+            put_part(*attributions, i, *run, gradients[i], neurons, count);
+    });
+}

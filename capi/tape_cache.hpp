@@ -1,0 +1,53 @@
+// The tapes of a program, for the shapes of inputs that it was run with.
+#pragma once
+
+#include "tape.hpp"
+
+#include <list>
+#include <mutex>
+
+namespace neurotap {
+
+class TapeCache {
+  public:
+    struct Key {
+        std::vector<Sizes> inputs;
+        at::ScalarType dtype;
+
+        bool operator==(const Key &other) const {
+            return dtype == other.dtype && inputs == other.inputs;
+        }
+    };
+
+    TapeCache() = default;
+    // A program that is moved has not been run.
+    TapeCache(TapeCache &&) noexcept {}
+    TapeCache &operator=(TapeCache &&) = delete;
+
+    // What `record` gave for the key: a tape, or NULL if there can be none. A tape whose weights
+    // have changed is recorded anew.
+    template <typename Record>
+    std::shared_ptr<const Tape> find(const Key &key, const Record &record) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (auto it = tapes_.begin(); it != tapes_.end(); ++it) {
+            if (!(it->first == key))
+                continue;
+            if (it->second == nullptr || it->second->holds())
+                return it->second;
+            tapes_.erase(it);
+            break;
+        }
+        tapes_.emplace_front(key, record());
+        if (tapes_.size() > kMostTapes)
+            tapes_.pop_back();
+        return tapes_.front().second;
+    }
+
+  private:
+    static constexpr size_t kMostTapes = 16;
+
+    std::mutex mutex_;
+    std::list<std::pair<Key, std::shared_ptr<const Tape>>> tapes_; // latest first
+};
+
+} // namespace neurotap

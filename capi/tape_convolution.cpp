@@ -1,0 +1,69 @@
+#include "tape_operators.hpp"
+
+namespace neurotap {
+namespace {
+
+class Convolution final : public TapeOperator {
+  public:
+    Convolution(const SlidingWindows &windows, const at::Tensor &weight, const MaybeTensor &bias,
+                int64_t groups)
+        : windows_(windows), weight_(weight), bias_(bias), groups_(groups),
+          none_(windows.size(), 0) {
+        for (const SlidingWindow &window : windows) {
+            strides_.push_back(window.stride);
+            dilations_.push_back(window.dilation);
+        }
+    }
+
+    Region needs(const Region &out, size_t /*operand*/) const override {
+        return look_at(windows_, out);
+    }
+
+    double cost(const Region &out) const override {
+        return static_cast<double>(weight_.numel()) * static_cast<double>(count_positions(out));
+    }
+
+    at::Tensor forward(std::vector<at::Tensor> operands, const Region &out,
+                       Saved & /*saved*/) const override {
+        const WindowStep step(windows_, out, false);
+        return at::convolution(step.pad(operands[0], 0), weight_, bias_, strides_, step.padding,
+                               dilations_, false, none_, groups_);
+    }
+
+    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
+        const WindowStep step(windows_, how.out, false);
+        const auto sizes = padded_sizes(gradient.size(0), how.out, step);
+        // Of the operand only its kind is looked at.
+        const at::Tensor operand = at::empty(sizes, gradient.options());
+        const at::Tensor padded = std::get<0>(at::convolution_backward(
+            gradient, operand, weight_, c10::nullopt, strides_, step.padding, dilations_, false,
+            none_, groups_, {true, false, false}));
+        return {step.unpad(padded)};
+    }
+
+  private:
+    Sizes padded_sizes(int64_t rows, const Region &out, const WindowStep &step) const {
+        Sizes sizes{rows, weight_.size(1) * groups_};
+        for (size_t i = 0; i < windows_.size(); ++i) {
+            const auto part = windows_[i].look_at(out[i]);
+            const int64_t pads = step.pads.empty() ? 0 : part.before + part.after;
+            sizes.push_back(part.inputs.count + pads);
+        }
+        return sizes;
+    }
+
+    SlidingWindows windows_;
+    at::Tensor weight_;
+    MaybeTensor bias_;
+    int64_t groups_;
+    std::vector<int64_t> strides_, dilations_, none_;
+};
+
+} // namespace
+
+TapeOperatorPtr make_convolution(const SlidingWindows &windows, const at::Tensor &weight,
+                                 const MaybeTensor &bias, int64_t groups) {
+    return std::make_unique<Convolution>(windows, weight, bias, groups);
+}
+
+} // namespace neurotap

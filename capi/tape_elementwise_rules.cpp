@@ -1,0 +1,252 @@
+// The rules for operators that work on each element alone.
+#include "tape_recorder.hpp"
+
+#include <algorithm>
+
+namespace neurotap {
+namespace {
+
+using torch::jit::Node;
+using torch::jit::Value;
+
+void require(bool condition) {
+    if (!condition)
+        throw NotRecordable();
+}
+
+// ---- of one tensor ----
+
+// The operator's arguments after the tensor.
+using Numbers = std::vector<c10::IValue>;
+using MakePointwise = Pointwise (*)(const Numbers &);
+
+at::Scalar number(const Numbers &numbers, size_t i) { return numbers.at(i).toScalar(); }
+
+c10::optional<at::Scalar> maybe_number(const Numbers &numbers, size_t i) {
+    const c10::IValue &value = numbers.at(i);
+    return value.isNone() ? c10::nullopt : c10::make_optional(value.toScalar());
+}
+
+template <at::Tensor (*function)(const at::Tensor &)> Pointwise plain(const Numbers & /*none*/) {
+    return function;
+}
+
+Pointwise hardtanh(const Numbers &n) {
+    return [low = number(n, 0), high = number(n, 1)](const at::Tensor &x) {
+        return at::hardtanh(x, low, high);
+    };
+}
+
+Pointwise leaky_relu(const Numbers &n) {
+    return [slope = number(n, 0)](const at::Tensor &x) { return at::leaky_relu(x, slope); };
+}
+
+Pointwise elu(const Numbers &n) {
+    return [alpha = number(n, 0), scale = number(n, 1), input_scale = number(n, 2)](
+               const at::Tensor &x) { return at::elu(x, alpha, scale, input_scale); };
+}
+
+Pointwise celu(const Numbers &n) {
+    return [alpha = number(n, 0)](const at::Tensor &x) { return at::celu(x, alpha); };
+}
+
+Pointwise softplus(const Numbers &n) {
+    return [beta = number(n, 0), threshold = number(n, 1)](const at::Tensor &x) {
+        return at::softplus(x, beta, threshold);
+    };
+}
+
+Pointwise gelu(const Numbers &n) {
+    return [approximate = n.empty() ? "none" : n[0].toStringRef()](const at::Tensor &x) {
+        return at::gelu(x, approximate);
+    };
+}
+
+Pointwise threshold(const Numbers &n) {
+    return [below = number(n, 0), value = number(n, 1)](const at::Tensor &x) {
+        return at::threshold(x, below, value);
+    };
+}
+
+Pointwise clamp(const Numbers &n) {
+    require(!n.at(0).isTensor() && !n.at(1).isTensor());
+    return [low = maybe_number(n, 0), high = maybe_number(n, 1)](const at::Tensor &x) {
+        return at::clamp(x, low, high);
+    };
+}
+
+Pointwise power(const Numbers &n) {
+    return [exponent = number(n, 0)](const at::Tensor &x) { return at::pow(x, exponent); };
+}
+
+const std::unordered_map<std::string, MakePointwise> &pointwise_functions() {
+    static const std::unordered_map<std::string, MakePointwise> functions = {
+        {"aten::relu6", plain<at::relu6>},
+        {"aten::sigmoid", plain<at::sigmoid>},
+        {"aten::tanh", plain<at::tanh>},
+        {"aten::silu", plain<at::silu>},
+        {"aten::mish", plain<at::mish>},
+        {"aten::hardswish", plain<at::hardswish>},
+        {"aten::hardsigmoid", plain<at::hardsigmoid>},
+        {"aten::selu", plain<at::selu>},
+        {"aten::log_sigmoid", plain<at::log_sigmoid>},
+        {"aten::exp", plain<at::exp>},
+        {"aten::abs", plain<at::abs>},
+        {"aten::neg", plain<at::neg>},
+        {"aten::sin", plain<at::sin>},
+        {"aten::cos", plain<at::cos>},
+        {"aten::square", plain<at::square>},
+        {"aten::sqrt", plain<at::sqrt>},
+        {"aten::hardtanh", hardtanh},
+        {"aten::leaky_relu", leaky_relu},
+        {"aten::elu", elu},
+        {"aten::celu", celu},
+        {"aten::softplus", softplus},
+        {"aten::gelu", gelu},
+        {"aten::threshold", threshold},
+        {"aten::clamp", clamp},
+        {"aten::pow", power},
+    };
+    return functions;
+}
+
+void put_unary(TapeRecorder &r, const Node *node, TapeOperatorPtr op) {
+    r.put(node, std::move(op), {r.tensor(node->input(0))}, r.sizes(node->input(0)));
+}
+
+void put_pointwise(TapeRecorder &r, const Node *node, MakePointwise make) {
+    Numbers numbers;
+    for (const Value *input : node->inputs().slice(1))
+        numbers.push_back(r.constant(input));
+    put_unary(r, node, make_pointwise(make(numbers)));
+}
+
+// ---- of two operands ----
+
+Sizes broadcast(const Sizes &a, const Sizes &b) {
+    require(a.size() == b.size() && a[0] == b[0]);
+    Sizes result = a;
+    for (size_t dim = 1; dim < a.size(); ++dim) {
+        require(a[dim] == b[dim] || a[dim] == 1 || b[dim] == 1);
+        result[dim] = std::max(a[dim], b[dim]);
+    }
+    return result;
+}
+
+// A number, or a weight that has nothing to say of single examples.
+at::Tensor constant_operand(const TapeRecorder &r, const Value *value, const Sizes &operand) {
+    const Recorded &recorded = r.at(value);
+    if (recorded.kind == Recorded::Kind::kConstant && recorded.constant.isScalar())
+        return at::scalar_tensor(recorded.constant.toScalar(), at::kDouble);
+    const at::Tensor tensor = r.weight(value);
+    const auto ndim = static_cast<int64_t>(operand.size());
+    require(tensor.dim() < ndim || (tensor.dim() == ndim && tensor.size(0) == 1));
+    return tensor;
+}
+
+// What becomes of an operand of these sizes when the constant joins it.
+Sizes joined_by(const at::Tensor &constant, const Sizes &operand) {
+    Sizes all = constant.sizes().vec();
+    all.insert(all.begin(), operand.size() - all.size(), 1);
+    all[0] = operand[0];
+    return broadcast(operand, all);
+}
+
+at::Scalar weight_of_second(const TapeRecorder &r, const Node *node) {
+    return node->inputs().size() > 2 ? r.constant(node->input(2)).toScalar() : at::Scalar(1);
+}
+
+at::Tensor same(const at::Tensor &gradient, const at::Tensor & /*constant*/) { return gradient; }
+at::Tensor times(const at::Tensor &x, const at::Tensor &constant) { return x.mul(constant); }
+at::Tensor by(const at::Tensor &x, const at::Tensor &constant) { return x.div(constant); }
+
+void put_with_constant(TapeRecorder &r, const Node *node, const Value *value, const Value *constant,
+                       const WithConstant &function, const WithConstant &reverse) {
+    const Sizes operand = r.sizes(value);
+    const ConstantOperation operation{constant_operand(r, constant, operand), function, reverse};
+    const Sizes result = joined_by(operation.constant, operand);
+    r.put(node, make_with_constant(operand, result, operation), {r.tensor(value)}, result);
+}
+
+void put_sum(TapeRecorder &r, const Node *node, bool minus) {
+    const Value *a = node->input(0);
+    const Value *b = node->input(1);
+    const at::Scalar given = weight_of_second(r, node);
+    const at::Scalar weight = minus ? -given : given;
+    if (r.is_tensor(a) && r.is_tensor(b)) {
+        const Sizes result = broadcast(r.sizes(a), r.sizes(b));
+        return r.put(node, make_sum(r.sizes(a), r.sizes(b), result, weight),
+                     {r.tensor(a), r.tensor(b)}, result);
+    }
+    if (r.is_tensor(a))
+        return put_with_constant(
+            r, node, a, b,
+            [weight](const at::Tensor &x, const at::Tensor &c) { return at::add(x, c, weight); },
+            same);
+    put_with_constant(
+        r, node, b, a,
+        [weight](const at::Tensor &x, const at::Tensor &c) { return at::add(c, x, weight); },
+        [weight](const at::Tensor &g, const at::Tensor & /*c*/) { return g.mul(weight); });
+}
+
+// other - weight * value
+void put_reversed_difference(TapeRecorder &r, const Node *node) {
+    const at::Scalar weight = -weight_of_second(r, node);
+    require(!r.is_tensor(node->input(1)));
+    put_with_constant(
+        r, node, node->input(0), node->input(1),
+        [weight](const at::Tensor &x, const at::Tensor &c) { return at::add(c, x, weight); },
+        [weight](const at::Tensor &g, const at::Tensor & /*c*/) { return g.mul(weight); });
+}
+
+void put_product(TapeRecorder &r, const Node *node) {
+    const Value *a = node->input(0);
+    const Value *b = node->input(1);
+    if (r.is_tensor(a) && r.is_tensor(b)) {
+        const Sizes result = broadcast(r.sizes(a), r.sizes(b));
+        return r.put(node, make_product(r.sizes(a), r.sizes(b), result), {r.tensor(a), r.tensor(b)},
+                     result);
+    }
+    const bool first = r.is_tensor(a);
+    put_with_constant(r, node, first ? a : b, first ? b : a, times, times);
+}
+
+void put_quotient(TapeRecorder &r, const Node *node) {
+    require(node->inputs().size() == 2 && r.is_tensor(node->input(0)));
+    put_with_constant(r, node, node->input(0), node->input(1), by, by);
+}
+
+bool apply_arithmetic(TapeRecorder &r, const Node *node, const std::string &name) {
+    if (name == "aten::add" || name == "aten::sub")
+        put_sum(r, node, name == "aten::sub");
+    else if (name == "aten::rsub")
+        put_reversed_difference(r, node);
+    else if (name == "aten::mul")
+        put_product(r, node);
+    else if (name == "aten::div")
+        put_quotient(r, node);
+    else
+        return false;
+    return true;
+}
+
+} // namespace
+
+bool apply_elementwise_rule(TapeRecorder &recorder, const Node *node) {
+    std::string name = node->kind().toQualString();
+    if (node->outputs().size() != 1 || node->inputs().empty())
+        return false;
+    if (name.back() == '_' && name[name.size() - 2] != '_')
+        name.pop_back();
+    if (name == "aten::relu") {
+        put_unary(recorder, node, make_relu());
+        return true;
+    }
+    const auto function = pointwise_functions().find(name);
+    if (function == pointwise_functions().end())
+        return apply_arithmetic(recorder, node, name);
+    put_pointwise(recorder, node, function->second);
+    return true;
+}
+
+} // namespace neurotap

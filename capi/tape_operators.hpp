@@ -1,0 +1,72 @@
+// The operators that a tape can have.
+#pragma once
+
+#include "sliding_window.hpp"
+#include "tape.hpp"
+
+#include <functional>
+
+namespace neurotap {
+
+using TapeOperatorPtr = std::unique_ptr<const TapeOperator>;
+using MaybeTensor = c10::optional<at::Tensor>;
+
+// tape_convolution.cpp: of one to three dimensions, not transposed.
+TapeOperatorPtr make_convolution(const SlidingWindows &windows, const at::Tensor &weight,
+                                 const MaybeTensor &bias, int64_t groups);
+
+// tape_linear.cpp: features of [examples, features].
+TapeOperatorPtr make_linear(const at::Tensor &weight, const MaybeTensor &bias);
+
+// tape_pooling.cpp
+TapeOperatorPtr make_max_pool(const SlidingWindows &windows, bool round_up);
+struct AverageOptions {
+    bool counts_padding, round_up;
+    c10::optional<int64_t> divisor;
+};
+TapeOperatorPtr make_average_pool(const SlidingWindows &windows, const Sizes &operand,
+                                  const AverageOptions &options);
+// A linear operator that looks at all positions.
+using Pool = std::function<at::Tensor(const at::Tensor &whole)>;
+TapeOperatorPtr make_whole_pool(const Sizes &operand, const Pool &pool);
+
+// tape_pointwise.cpp
+using Pointwise = std::function<at::Tensor(const at::Tensor &)>;
+TapeOperatorPtr make_relu();
+TapeOperatorPtr make_pointwise(const Pointwise &function);
+struct BatchNorm {
+    MaybeTensor weight, bias;
+    at::Tensor mean, variance;
+    double epsilon;
+};
+TapeOperatorPtr make_batch_norm(const BatchNorm &norm, size_t ndim);
+
+// tape_arithmetic.cpp: a value and a value, or a value and a constant; of such sizes that they
+// broadcast.
+TapeOperatorPtr make_sum(const Sizes &a, const Sizes &b, const Sizes &result,
+                         const at::Scalar &weight_of_b);
+TapeOperatorPtr make_product(const Sizes &a, const Sizes &b, const Sizes &result);
+// `function` of a value and a constant, which is linear in the value but for an offset; `reverse`
+// is what it makes of a gradient.
+using WithConstant = std::function<at::Tensor(const at::Tensor &, const at::Tensor &constant)>;
+struct ConstantOperation {
+    at::Tensor constant; // a number, or a tensor
+    WithConstant function, reverse;
+};
+TapeOperatorPtr make_with_constant(const Sizes &operand, const Sizes &result,
+                                   const ConstantOperation &operation);
+
+// tape_shape.cpp
+TapeOperatorPtr make_concatenation(const std::vector<Sizes> &operands); // of channels
+TapeOperatorPtr make_flatten(const Sizes &operand);                     // to [examples, features]
+TapeOperatorPtr make_constant_pad(const SlidingWindows &windows, double value);
+// Result position i of dimension d is operand position sources[d][i].
+TapeOperatorPtr make_gather(const std::vector<std::vector<int64_t>> &sources);
+
+// tape_shape.cpp: the reverse of an operator that is linear, found by autograd.
+at::Tensor transpose(const Pointwise &linear, const Sizes &operand, const at::Tensor &gradient);
+
+// tape.cpp: whether nobody else holds the tensor's memory, so that it may be overwritten.
+bool is_ours_alone(const at::Tensor &tensor);
+
+} // namespace neurotap

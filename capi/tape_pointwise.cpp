@@ -1,0 +1,97 @@
+#include "tape_operators.hpp"
+
+namespace neurotap {
+namespace {
+
+class PointwiseOperator : public TapeOperator {
+  public:
+    Region needs(const Region &out, size_t /*operand*/) const override { return out; }
+    double cost(const Region &out) const override {
+        return static_cast<double>(count_positions(out));
+    }
+};
+
+class Relu final : public PointwiseOperator {
+  public:
+    at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
+                       Saved &saved) const override {
+        at::Tensor &operand = operands[0];
+        const at::Tensor result = is_ours_alone(operand) ? at::relu_(operand) : at::relu(operand);
+        saved = {result};
+        return result;
+    }
+
+    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
+        if (how.neurons != 1)
+            return {at::threshold_backward(how.by_neuron(gradient), how.saved[0], 0).flatten(0, 1)};
+        if (is_ours_alone(gradient))
+            return {at::threshold_backward_out(gradient, gradient, how.saved[0], 0)};
+        return {at::threshold_backward(gradient, how.saved[0], 0)};
+    }
+};
+
+// Any function of single elements; keeps its derivative, which autograd finds.
+class Elementwise final : public PointwiseOperator {
+  public:
+    explicit Elementwise(const Pointwise &function) : function_(function) {}
+
+    at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
+                       Saved &saved) const override {
+        const at::AutoGradMode grad(true);
+        const at::Tensor leaf = operands[0].detach().requires_grad_();
+        const at::Tensor result = function_(leaf);
+        saved = {torch::autograd::grad({result}, {leaf}, {at::ones_like(result)})[0]};
+        return result.detach();
+    }
+
+    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
+        if (how.neurons == 1)
+            return {is_ours_alone(gradient) ? gradient.mul_(how.saved[0])
+                                            : gradient.mul(how.saved[0])};
+        return {how.by_neuron(gradient).mul(how.saved[0]).flatten(0, 1)};
+    }
+
+  private:
+    Pointwise function_;
+};
+
+// With the statistics of training: a scale and an offset for each channel.
+class Normalise final : public PointwiseOperator {
+  public:
+    Normalise(const BatchNorm &norm, size_t ndim) : norm_(norm) {
+        scale_ = (norm.variance + norm.epsilon).rsqrt();
+        if (norm.weight)
+            scale_ = scale_ * *norm.weight;
+        Sizes sizes(ndim, 1);
+        sizes[1] = scale_.numel();
+        scale_ = scale_.view(sizes);
+    }
+
+    at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
+                       Saved & /*saved*/) const override {
+        return at::batch_norm(operands[0], norm_.weight, norm_.bias, norm_.mean, norm_.variance,
+                              false, 0.0, norm_.epsilon, true);
+    }
+
+    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse & /*how*/) const override {
+        return {is_ours_alone(gradient) ? gradient.mul_(scale_) : gradient.mul(scale_)};
+    }
+
+  private:
+    BatchNorm norm_;
+    at::Tensor scale_; // broadcasts over all but the channels
+};
+
+} // namespace
+
+TapeOperatorPtr make_relu() { return std::make_unique<Relu>(); }
+
+TapeOperatorPtr make_pointwise(const Pointwise &function) {
+    return std::make_unique<Elementwise>(function);
+}
+
+TapeOperatorPtr make_batch_norm(const BatchNorm &norm, size_t ndim) {
+    return std::make_unique<Normalise>(norm, ndim);
+}
+
+} // namespace neurotap

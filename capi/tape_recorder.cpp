@@ -1,0 +1,407 @@
+#include "tape_recorder.hpp"
+
+#include "site_operators.hpp"
+
+#include <algorithm>
+
+namespace neurotap {
+
+using torch::jit::Block;
+using torch::jit::Node;
+using torch::jit::Value;
+namespace attr = torch::jit::attr;
+namespace aten = torch::jit::aten;
+namespace prim = torch::jit::prim;
+using Kind = Recorded::Kind;
+
+namespace {
+
+// Loops are walked round by round.
+constexpr size_t kMostVisits = 100000;
+
+bool is_in_place(const Node *node) {
+    const std::string name = node->kind().toUnqualString();
+    return name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_';
+}
+
+} // namespace
+
+Recorded Recorded::of(const c10::IValue &constant) {
+    Recorded recorded;
+    recorded.kind = Kind::kConstant;
+    recorded.constant = constant;
+    return recorded;
+}
+
+// ---- what is known ----
+
+const Recorded &TapeRecorder::at(const Value *value) const {
+    const auto found = known_.find(value);
+    if (found == known_.end())
+        throw NotRecordable();
+    return found->second;
+}
+
+bool TapeRecorder::is_tensor(const Value *value) const { return at(value).kind == Kind::kTensor; }
+
+size_t TapeRecorder::tensor(const Value *value) const {
+    if (!is_tensor(value))
+        throw NotRecordable();
+    return cells_[at(value).place].value;
+}
+
+c10::IValue TapeRecorder::constant(const Value *value) const {
+    const Recorded &recorded = at(value);
+    if (recorded.kind != Kind::kConstant)
+        throw NotRecordable();
+    return recorded.constant;
+}
+
+std::vector<int64_t> TapeRecorder::ints(const Value *value, size_t count) const {
+    const c10::IValue list = constant(value);
+    auto numbers = list.isInt() ? std::vector<int64_t>{list.toInt()} : list.toIntVector();
+    if (numbers.size() == 1)
+        numbers.resize(count, numbers[0]);
+    if (numbers.size() != count)
+        throw NotRecordable();
+    return numbers;
+}
+
+at::Tensor TapeRecorder::weight(const Value *value) const {
+    const Recorded &recorded = at(value);
+    const bool known = recorded.kind == Kind::kWeight || recorded.kind == Kind::kConstant;
+    if (!known || !recorded.constant.isTensor())
+        throw NotRecordable();
+    const at::Tensor tensor = recorded.constant.toTensor();
+    if (!tensor.defined() || tensor.scalar_type() != dtype_)
+        throw NotRecordable();
+    return tensor.detach();
+}
+
+MaybeTensor TapeRecorder::maybe_weight(const Value *value) const {
+    const Recorded &recorded = at(value);
+    if (recorded.kind == Kind::kConstant && recorded.constant.isNone())
+        return c10::nullopt;
+    return weight(value);
+}
+
+std::vector<size_t> TapeRecorder::tensors(const Value *value) const {
+    const Recorded &recorded = at(value);
+    if (recorded.kind != Kind::kSequence)
+        throw NotRecordable();
+    std::vector<size_t> all;
+    for (const Recorded &item : *recorded.items) {
+        if (item.kind != Kind::kTensor)
+            throw NotRecordable();
+        all.push_back(cells_[item.place].value);
+    }
+    return all;
+}
+
+// ---- putting steps on the tape ----
+
+size_t TapeRecorder::add_value(const Sizes &sizes) {
+    if (sizes.size() < 2 ||
+        std::any_of(sizes.begin(), sizes.end(), [](int64_t s) { return s < 1; }))
+        throw NotRecordable();
+    tape_->values.push_back(sizes);
+    return tape_->values.size() - 1;
+}
+
+Recorded TapeRecorder::add_cell(size_t value, size_t family) {
+    if (family == family_sizes_.size())
+        family_sizes_.push_back(0);
+    ++family_sizes_[family];
+    cells_.push_back(Cell{value, family});
+    Recorded recorded;
+    recorded.kind = Kind::kTensor;
+    recorded.place = cells_.size() - 1;
+    return recorded;
+}
+
+// What other tensors may be views of is not followed when it is written to.
+void TapeRecorder::write(const Value *target, size_t value) {
+    Cell &cell = cells_[at(target).place];
+    if (family_sizes_[cell.family] > 1 || tape_->values[cell.value] != tape_->values[value])
+        throw NotRecordable();
+    cell.value = value;
+}
+
+void TapeRecorder::put(const Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
+                       const Sizes &result) {
+    const size_t value = add_value(result);
+    tape_->steps.push_back(TapeStep{std::move(op), operands, value});
+    if (!is_in_place(node)) {
+        known_[node->output()] = add_cell(value, family_sizes_.size());
+        return;
+    }
+    if (!is_tensor(node->input(0)))
+        throw NotRecordable();
+    write(node->input(0), value);
+    put_same(node, node->input(0));
+}
+
+void TapeRecorder::put_same(const Node *node, const Value *operand) {
+    const Recorded recorded = at(operand);
+    known_[node->output()] = recorded;
+}
+
+void TapeRecorder::put_view(const Node *node, const Value *operand) {
+    const Cell cell = cells_[at(operand).place];
+    known_[node->output()] = add_cell(cell.value, cell.family);
+}
+
+void TapeRecorder::put_view(const Node *node, const Value *operand, TapeOperatorPtr op,
+                            const Sizes &result) {
+    const Cell cell = cells_[at(operand).place];
+    const size_t value = add_value(result);
+    tape_->steps.push_back(TapeStep{std::move(op), {cell.value}, value});
+    known_[node->output()] = add_cell(value, cell.family);
+}
+
+void TapeRecorder::put_constant(const Node *node, const c10::IValue &constant) {
+    known_[node->output()] = Recorded::of(constant);
+}
+
+// ---- walking ----
+
+void TapeRecorder::walk(const Block *block) {
+    for (const Node *node : block->nodes())
+        visit(node);
+}
+
+void TapeRecorder::visit(const Node *node) {
+    if (++n_visited_ > kMostVisits)
+        throw NotRecordable();
+    if (visit_site(node) || visit_control(node) || visit_structure(node) || fold(node) ||
+        apply_rule(*this, node))
+        return;
+    // Who uses what it gives will find nothing there.
+    if (node->hasSideEffects() || node->kind() == prim::SetAttr ||
+        (node->maybeSchema() != nullptr && node->maybeSchema()->is_mutable()) ||
+        !node->blocks().empty())
+        throw NotRecordable();
+}
+
+bool TapeRecorder::visit_site(const Node *node) {
+    if (node->kind() == begin_symbol())
+        return true;
+    if (node->kind() == hand_symbol() || node->kind() == hand_copy_symbol()) {
+        const auto found = known_.find(node->input(1));
+        Recorded handed = found == known_.end() ? Recorded() : found->second;
+        // What it is now, whatever is written to it later.
+        if (handed.kind == Kind::kTensor)
+            handed = add_cell(cells_[handed.place].value, family_sizes_.size());
+        handed_.push_back(handed);
+        return true;
+    }
+    if (node->kind() != reach_symbol())
+        return false;
+    record_call();
+    return true;
+}
+
+// The value of a call must be, or hold, a single tensor.
+void TapeRecorder::record_call() {
+    std::vector<Recorded> open = std::move(handed_);
+    handed_.clear();
+    std::vector<size_t> found;
+    while (!open.empty()) {
+        const Recorded item = open.back();
+        open.pop_back();
+        if (item.kind == Kind::kSequence)
+            open.insert(open.end(), item.items->begin(), item.items->end());
+        else if (item.kind == Kind::kTensor)
+            found.push_back(cells_[item.place].value);
+        else if (item.kind != Kind::kConstant || item.constant.isTensor() ||
+                 item.constant.isTensorList())
+            throw NotRecordable();
+    }
+    if (found.size() != 1)
+        throw NotRecordable();
+    tape_->calls.push_back(found[0]);
+}
+
+bool TapeRecorder::visit_control(const Node *node) {
+    if (node->kind() == prim::If)
+        visit_branch(node);
+    else if (node->kind() == prim::Loop)
+        visit_loop(node);
+    else if (node->kind() == prim::RaiseException)
+        throw NotRecordable(); // the plain way says it
+    else
+        return false;
+    return true;
+}
+
+void TapeRecorder::visit_branch(const Node *node) {
+    const bool taken = constant(node->input()).toBool();
+    const Block *block = node->blocks().at(taken ? 0 : 1);
+    walk(block);
+    for (size_t i = 0; i < node->outputs().size(); ++i)
+        known_[node->output(i)] = at(block->outputs()[i]);
+}
+
+void TapeRecorder::visit_loop(const Node *node) {
+    const int64_t rounds = constant(node->input(0)).toInt();
+    bool goes_on = constant(node->input(1)).toBool();
+    const Block *body = node->blocks().at(0);
+    std::vector<Recorded> carried;
+    for (const Value *value : node->inputs().slice(2))
+        carried.push_back(at(value));
+    for (int64_t round = 0; round < rounds && goes_on; ++round) {
+        known_[body->inputs()[0]] = Recorded::of(round);
+        for (size_t i = 0; i < carried.size(); ++i)
+            known_[body->inputs()[i + 1]] = carried[i];
+        walk(body);
+        goes_on = constant(body->outputs()[0]).toBool();
+        for (size_t i = 0; i < carried.size(); ++i)
+            carried[i] = at(body->outputs()[i + 1]);
+    }
+    for (size_t i = 0; i < carried.size(); ++i)
+        known_[node->output(i)] = carried[i];
+}
+
+bool TapeRecorder::visit_structure(const Node *node) {
+    if (node->kind() == prim::Constant) {
+        const auto value = torch::jit::toIValue(node->output());
+        known_[node->output()] = value ? Recorded::of(*value) : Recorded();
+    } else if (node->kind() == prim::GetAttr) {
+        visit_attribute(node);
+    } else if (node->kind() == prim::ListConstruct || node->kind() == prim::TupleConstruct) {
+        visit_sequence(node);
+    } else if (node->kind() == prim::TupleUnpack || node->kind() == prim::ListUnpack ||
+               node->kind() == prim::TupleIndex || node->kind() == aten::append ||
+               node->kind() == aten::__getitem__) {
+        visit_item(node);
+    } else if (node->kind() == prim::unchecked_cast) {
+        put_same(node, node->input());
+    } else {
+        return false;
+    }
+    return true;
+}
+
+void TapeRecorder::visit_attribute(const Node *node) {
+    const Recorded owner = at(node->input());
+    if (owner.kind != Kind::kObject)
+        throw NotRecordable();
+    const auto object = owner.constant.toObject();
+    const size_t slot = object->type()->getAttributeSlot(node->s(attr::name));
+    Recorded recorded = Recorded::of(object->getSlot(slot));
+    if (recorded.constant.isObject())
+        recorded.kind = Kind::kObject;
+    else if (!recorded.constant.isTensor() || !recorded.constant.toTensor().defined())
+        recorded = Recorded(); // it may change
+    else
+        recorded.kind = Kind::kWeight;
+    if (recorded.kind == Kind::kWeight) {
+        const at::Tensor tensor = recorded.constant.toTensor();
+        tape_->weights.push_back(TapeWeight{object, slot, tensor,
+                                            tensor.has_storage() ? tensor.data_ptr() : nullptr,
+                                            tensor.is_inference() ? 0 : tensor._version()});
+    }
+    known_[node->output()] = recorded;
+}
+
+// A list of numbers is a constant; lists and tuples of anything else are followed.
+void TapeRecorder::visit_sequence(const Node *node) {
+    Recorded recorded;
+    recorded.kind = Kind::kSequence;
+    recorded.items = std::make_shared<std::vector<Recorded>>();
+    bool numbers = node->kind() == prim::ListConstruct;
+    for (const Value *input : node->inputs()) {
+        recorded.items->push_back(at(input));
+        numbers = numbers && recorded.items->back().kind == Kind::kConstant &&
+                  recorded.items->back().constant.isInt();
+    }
+    if (numbers && !node->inputs().empty()) {
+        c10::List<int64_t> list;
+        for (const Recorded &item : *recorded.items)
+            list.push_back(item.constant.toInt());
+        recorded = Recorded::of(list);
+    }
+    known_[node->output()] = recorded;
+}
+
+void TapeRecorder::visit_item(const Node *node) {
+    const Recorded sequence = at(node->input(0));
+    if (sequence.kind != Kind::kSequence) {
+        if (node->kind() != aten::append && fold(node))
+            return;
+        throw NotRecordable();
+    }
+    auto &items = *sequence.items;
+    if (node->kind() == aten::append) {
+        items.push_back(at(node->input(1)));
+        known_[node->output()] = sequence;
+    } else if (node->outputs().size() != 1 || node->inputs().size() == 1) {
+        if (items.size() != node->outputs().size())
+            throw NotRecordable();
+        for (size_t i = 0; i < items.size(); ++i)
+            known_[node->output(i)] = items[i];
+    } else {
+        const int64_t index = constant(node->input(1)).toInt();
+        const int64_t count = static_cast<int64_t>(items.size());
+        if (index < -count || index >= count)
+            throw NotRecordable();
+        known_[node->output()] = items[static_cast<size_t>(index < 0 ? index + count : index)];
+    }
+}
+
+// What depends on constants alone is computed now.
+bool TapeRecorder::fold(const Node *node) {
+    const c10::FunctionSchema *schema = node->maybeSchema();
+    if (schema == nullptr || schema->is_mutable() || node->isNondeterministic() ||
+        node->hasSideEffects() || !node->blocks().empty())
+        return false;
+    torch::jit::Stack stack;
+    for (const Value *input : node->inputs()) {
+        const auto found = known_.find(input);
+        if (found == known_.end() || found->second.kind != Kind::kConstant)
+            return false;
+        stack.push_back(found->second.constant);
+    }
+    node->getOperation()(stack);
+    for (size_t i = 0; i < node->outputs().size(); ++i)
+        known_[node->output(i)] = Recorded::of(stack.at(i));
+    return true;
+}
+
+// ---- the whole ----
+
+TapeRecorder::TapeRecorder(const Program &program, const std::vector<Sizes> &inputs,
+                           at::ScalarType dtype)
+    : program_(program), dtype_(dtype) {
+    Recorded self = Recorded::of(program.self);
+    self.kind = Kind::kObject;
+    known_[program.graph->inputs().at(0)] = self;
+    for (size_t i = 0; i < inputs.size(); ++i)
+        known_[program.graph->inputs().at(1 + i)] = add_cell(add_value(inputs[i]), i);
+    tape_->n_inputs = inputs.size();
+    tape_->element_size = c10::elementSize(dtype);
+}
+
+std::shared_ptr<const Tape> TapeRecorder::finish() {
+    for (const size_t value : tape_->calls)
+        tape_->costs.push_back(1 +
+                               plan_part(*tape_, value, whole_region(tape_->values[value])).cost);
+    return tape_->calls.empty() ? nullptr : tape_;
+}
+
+std::shared_ptr<const Tape> TapeRecorder::record(const Program &program,
+                                                 const std::vector<Sizes> &inputs,
+                                                 at::ScalarType dtype) {
+    const at::NoGradGuard no_grad;
+    try {
+        TapeRecorder recorder(program, inputs, dtype);
+        recorder.walk(program.graph->block());
+        return recorder.finish();
+    } catch (const NotRecordable &) {
+        return nullptr;
+    } catch (const c10::Error &) { // of an operator that was folded
+        return nullptr;
+    }
+}
+
+} // namespace neurotap

@@ -1,0 +1,106 @@
+// From a program to its tape: the program is walked through for inputs of given shapes, without
+// computing any of their elements.
+#pragma once
+
+#include "program.hpp"
+#include "tape_operators.hpp"
+
+#include <string>
+#include <unordered_map>
+
+namespace neurotap {
+
+// What the walk knows of a value of the graph.
+struct Recorded {
+    enum class Kind {
+        kUnknown,
+        kConstant, // `constant`, which depends on no weight
+        kWeight,   // `constant` is a tensor of the model
+        kObject,   // `constant` is a module
+        kTensor,   // number `place` of the tensors that depend on the inputs
+        kSequence  // a list or tuple of `items`, shared by all that hold it
+    };
+    Kind kind = Kind::kUnknown;
+    c10::IValue constant;
+    size_t place = 0;
+    std::shared_ptr<std::vector<Recorded>> items;
+
+    static Recorded of(const c10::IValue &constant);
+};
+
+// The program cannot be put on a tape; the plain way has to do.
+struct NotRecordable {};
+
+class TapeRecorder {
+  public:
+    TapeRecorder(const Program &program, const std::vector<Sizes> &inputs, at::ScalarType dtype);
+
+    // NULL if the program does anything that a tape cannot.
+    static std::shared_ptr<const Tape>
+    record(const Program &program, const std::vector<Sizes> &inputs, at::ScalarType dtype);
+
+    // For the rules (tape_rules.cpp). All throw NotRecordable where something else is there.
+    const Recorded &at(const torch::jit::Value *value) const;
+    bool is_tensor(const torch::jit::Value *value) const;
+    size_t tensor(const torch::jit::Value *value) const; // the tape's value that it is by now
+    const Sizes &sizes(const torch::jit::Value *value) const {
+        return tape_->values[tensor(value)];
+    }
+    c10::IValue constant(const torch::jit::Value *value) const;
+    std::vector<int64_t> ints(const torch::jit::Value *value, size_t count) const; // one for all
+    at::Tensor weight(const torch::jit::Value *value) const;
+    MaybeTensor maybe_weight(const torch::jit::Value *value) const;
+    // Of a list of tensors.
+    std::vector<size_t> tensors(const torch::jit::Value *value) const;
+    const Sizes &sizes_of_value(size_t value) const { return tape_->values[value]; }
+
+    // The node's result is a new tensor; or, if the node works in place, its first input is.
+    void put(const torch::jit::Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
+             const Sizes &result);
+    // The result is the operand itself; or may share its memory.
+    void put_same(const torch::jit::Node *node, const torch::jit::Value *operand);
+    void put_view(const torch::jit::Node *node, const torch::jit::Value *operand);
+    void put_view(const torch::jit::Node *node, const torch::jit::Value *operand,
+                  TapeOperatorPtr op, const Sizes &result);
+    void put_constant(const torch::jit::Node *node, const c10::IValue &constant);
+
+  private:
+    // A tensor of the program: it is one of the tape's values, and another after being written to.
+    struct Cell {
+        size_t value;
+        size_t family; // of tensors that may share memory
+    };
+
+    void walk(const torch::jit::Block *block);
+    void visit(const torch::jit::Node *node);
+    bool visit_control(const torch::jit::Node *node);
+    bool visit_structure(const torch::jit::Node *node);
+    bool visit_site(const torch::jit::Node *node);
+    void visit_branch(const torch::jit::Node *node);
+    void visit_loop(const torch::jit::Node *node);
+    void visit_attribute(const torch::jit::Node *node);
+    void visit_sequence(const torch::jit::Node *node);
+    void visit_item(const torch::jit::Node *node);
+    bool fold(const torch::jit::Node *node);
+    void record_call();
+    std::shared_ptr<const Tape> finish();
+
+    size_t add_value(const Sizes &sizes);
+    Recorded add_cell(size_t value, size_t family);
+    void write(const torch::jit::Value *target, size_t value);
+
+    const Program &program_;
+    at::ScalarType dtype_;
+    std::shared_ptr<Tape> tape_ = std::make_shared<Tape>();
+    std::vector<Cell> cells_;
+    std::vector<size_t> family_sizes_;
+    std::unordered_map<const torch::jit::Value *, Recorded> known_;
+    std::vector<Recorded> handed_; // at the site that is reached next
+    size_t n_visited_ = 0;
+};
+
+// Puts a node on the tape that computes with tensors; whether there is a rule for it.
+bool apply_rule(TapeRecorder &recorder, const torch::jit::Node *node);             // tape_rules.cpp
+bool apply_elementwise_rule(TapeRecorder &recorder, const torch::jit::Node *node); // …
+
+} // namespace neurotap

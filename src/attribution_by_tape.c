@@ -1,0 +1,288 @@
+/* Attribution by a tape: neurons at the same positions share a forward pass over what they can see,
+ * and backward passes over many of them. */
+#include "attribution.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Where a part saves less than this share of the multiplications, all of the layer is run, once for
+ * all neurons. */
+static const double MOST_SHARE = 0.7;
+
+/* Examples, and neurons of them, that fit into the caches together run fastest. */
+static const uint64_t FORWARD_BYTES = UINT64_C(8) << 20;
+static const uint64_t BACKWARD_BYTES = UINT64_C(16) << 20;
+
+/* A tape at work. */
+typedef struct tape_work {
+    ntapi_attribution *a;
+    const capi_tape *tape;
+    size_t call;
+    ntapi_layer_value value;
+    capi_range *ranges; /* of all neurons */
+    size_t *order;      /* neurons, those at the same positions together */
+    double computed;    /* the sum of the shares of all neurons */
+} tape_work;
+
+/* ---- which neurons go together ---- */
+
+static const capi_range *ranges_of(const tape_work *w, size_t neuron) {
+    return w->ranges + neuron * w->value.ndim;
+}
+
+static int64_t end_of(const capi_range *range) {
+    return range->start + (range->count - 1) * range->step;
+}
+
+static int compare_positions(const tape_work *w, size_t a, size_t b) {
+    for (size_t dim = 2; dim < w->value.ndim; ++dim) {
+        const capi_range *ra = ranges_of(w, a) + dim;
+        const capi_range *rb = ranges_of(w, b) + dim;
+        if (ra->start != rb->start)
+            return ra->start < rb->start ? -1 : 1;
+        if (end_of(ra) != end_of(rb))
+            return end_of(ra) < end_of(rb) ? -1 : 1;
+    }
+    return 0;
+}
+
+/* Merge sort: the order of neurons at the same positions stays. */
+static void sort_neurons(const tape_work *w, size_t *order, size_t *spare, size_t count) {
+    if (count < 2)
+        return;
+    const size_t half = count / 2;
+    sort_neurons(w, order, spare, half);
+    sort_neurons(w, order + half, spare, count - half);
+    memcpy(spare, order, count * sizeof *order);
+    for (size_t i = 0, left = 0, right = half; i < count; ++i) {
+        const int take_left =
+            right == count || (left < half && compare_positions(w, spare[left], spare[right]) <= 0);
+        order[i] = take_left ? spare[left++] : spare[right++];
+    }
+}
+
+static int selects_nothing(const tape_work *w, size_t neuron) {
+    for (size_t dim = 1; dim < w->value.ndim; ++dim)
+        if (ranges_of(w, neuron)[dim].count == 0)
+            return 1;
+    return 0;
+}
+
+/* ---- running ---- */
+
+static uint64_t at_most(uint64_t room, uint64_t each, uint64_t most) {
+    const uint64_t fit = room / each;
+    return fit < 1 ? 1 : fit < most ? fit : most;
+}
+
+static uint64_t limited(const tape_work *w, uint64_t bytes) {
+    const uint64_t limit = w->a->options.memory_limit / 2; /* forward and backward */
+    return limit != 0 && limit < bytes ? limit : bytes;
+}
+
+static void maximise(int64_t *value, uint64_t other) {
+    if (*value < (int64_t)other)
+        *value = (int64_t)other;
+}
+
+static ntap_status differentiate(tape_work *w, const capi_part *part, const capi_part_run *run,
+                                 int64_t examples, const size_t *neurons, size_t count) {
+    const size_t ndim = w->value.ndim;
+    const uint64_t each = capi_part_bytes(part) * (uint64_t)examples;
+    const size_t at_once = (size_t)at_most(limited(w, BACKWARD_BYTES), each, count);
+    capi_range *ranges = (capi_range *)malloc(at_once * ndim * sizeof *ranges);
+    ntap_status status = ranges != NULL
+                             ? NTAP_OK
+                             : ntap_error_set(w->a->err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
+    for (size_t first = 0; first < count && status == NTAP_OK; first += at_once) {
+        const size_t n = count - first < at_once ? count - first : at_once;
+        for (size_t i = 0; i < n; ++i)
+            memcpy(ranges + i * ndim, ranges_of(w, neurons[first + i]), ndim * sizeof *ranges);
+        status = capi_part_differentiate(run, neurons + first, ranges, n, w->a->results, w->a->err);
+        ++w->a->report.backward_passes;
+        maximise(&w->a->report.neurons_at_once, n);
+        if (status == NTAP_OK)
+            status = ntapi_attribution_advance(w->a, (int64_t)n * examples);
+    }
+    free(ranges);
+    return status;
+}
+
+static ntap_status run_examples(tape_work *w, const capi_part *part, int64_t first,
+                                int64_t examples, const size_t *neurons, size_t count) {
+    capi_part_run *run = NULL;
+    NTAPI_TRY(capi_part_run_new(part, w->a->inputs, first, examples, &run, w->a->err));
+    ++w->a->report.forward_passes;
+    maximise(&w->a->report.examples_at_once, (uint64_t)examples);
+    const ntap_status status = differentiate(w, part, run, examples, neurons, count);
+    capi_part_run_free(run);
+    return status;
+}
+
+static ntap_status run_part(tape_work *w, const capi_part *part, const size_t *neurons,
+                            size_t count) {
+    const int64_t batch = w->value.sizes[0];
+    const int64_t at_once =
+        (int64_t)at_most(limited(w, FORWARD_BYTES), capi_part_bytes(part), (uint64_t)batch);
+    w->computed += capi_part_share(part) * (double)count;
+    for (int64_t first = 0; first < batch; first += at_once) {
+        const int64_t examples = batch - first < at_once ? batch - first : at_once;
+        NTAPI_TRY(run_examples(w, part, first, examples, neurons, count));
+    }
+    return NTAP_OK;
+}
+
+/* ---- parts ---- */
+
+static ntap_status new_whole(const tape_work *w, capi_part **whole) {
+    capi_range *positions = (capi_range *)calloc(w->value.ndim, sizeof *positions);
+    if (positions == NULL)
+        return ntap_error_set(w->a->err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
+    for (size_t dim = 2; dim < w->value.ndim; ++dim)
+        positions[dim - 2] = (capi_range){0, w->value.sizes[dim], 1};
+    const ntap_status status = capi_part_new(w->tape, w->call, positions, whole, w->a->err);
+    free(positions);
+    return status;
+}
+
+/* Neurons at the same positions; those that gain nothing by it are put off, to the front. */
+static ntap_status run_group(tape_work *w, const size_t *neurons, size_t count, size_t *put_off) {
+    capi_part *part = NULL;
+    NTAPI_TRY(capi_part_new(w->tape, w->call, ranges_of(w, neurons[0]) + 2, &part, w->a->err));
+    ntap_status status = NTAP_OK;
+    if (capi_part_share(part) > MOST_SHARE) {
+        memmove(w->order + *put_off, neurons, count * sizeof *neurons);
+        *put_off += count;
+    } else {
+        status = run_part(w, part, neurons, count);
+    }
+    capi_part_free(part);
+    return status;
+}
+
+static ntap_status run_groups(tape_work *w, size_t count, size_t *put_off) {
+    for (size_t first = 0, end; first < count; first = end) {
+        for (end = first + 1;
+             end < count && compare_positions(w, w->order[first], w->order[end]) == 0;)
+            ++end;
+        NTAPI_TRY(run_group(w, w->order + first, end - first, put_off));
+    }
+    return NTAP_OK;
+}
+
+static int compare_numbers(const void *a, const void *b) {
+    const size_t x = *(const size_t *)a;
+    const size_t y = *(const size_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static ntap_status run_put_off(tape_work *w, size_t count) {
+    capi_part *whole = NULL;
+    if (count == 0)
+        return NTAP_OK;
+    qsort(w->order, count, sizeof *w->order, compare_numbers);
+    NTAPI_TRY(new_whole(w, &whole));
+    const ntap_status status = run_part(w, whole, w->order, count);
+    capi_part_free(whole);
+    return status;
+}
+
+/* ---- neurons ---- */
+
+/* Neurons that select nothing are done: their gradients are the zeros that are there already. */
+static ntap_status order_neurons(tape_work *w, size_t *count) {
+    const size_t n = w->a->n_neurons;
+    size_t *spare = (size_t *)malloc((n + 1) * sizeof *spare);
+    if (spare == NULL)
+        return ntap_error_set(w->a->err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
+    *count = 0;
+    for (size_t neuron = 0; neuron < n; ++neuron)
+        if (!selects_nothing(w, neuron))
+            w->order[(*count)++] = neuron;
+    sort_neurons(w, w->order, spare, *count);
+    free(spare);
+    return ntapi_attribution_advance(w->a, (int64_t)(n - *count) * w->value.sizes[0]);
+}
+
+static ntap_status run_neurons(tape_work *w, ntap_tensor **grads) {
+    size_t count = 0;
+    size_t put_off = 0;
+    NTAPI_TRY(order_neurons(w, &count));
+    if (count == 0) /* whether it depends on the inputs at all is for autograd to say */
+        return ntap_error_set(w->a->err, NTAP_ERROR_UNSUPPORTED, "nothing is selected");
+    NTAPI_TRY(run_groups(w, count, &put_off));
+    NTAPI_TRY(run_put_off(w, put_off));
+    w->a->report.fast_path = 1;
+    w->a->report.computed = w->computed / (double)count;
+    return ntapi_attribution_finish(w->a, &w->value, grads);
+}
+
+static ntap_status resolve(tape_work *w) {
+    const size_t n = w->a->n_neurons;
+    w->ranges = (capi_range *)malloc((n * w->value.ndim + 1) * sizeof *w->ranges);
+    w->order = (size_t *)malloc((n + 1) * sizeof *w->order);
+    if (w->ranges == NULL || w->order == NULL)
+        return ntap_error_set(w->a->err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
+    for (size_t neuron = 0; neuron < n; ++neuron)
+        NTAPI_TRY(
+            ntapi_attribution_ranges(w->a, &w->value, neuron, w->ranges + neuron * w->value.ndim));
+    return NTAP_OK;
+}
+
+/* ---- the whole ---- */
+
+/* What is the call's own failure; everything else is for autograd's way to do, or to say. */
+static int is_final(ntap_status status) {
+    return status == NTAP_ERROR_STOPPED || status == NTAP_ERROR_AUTOGRAD ||
+           status == NTAP_ERROR_OUT_OF_MEMORY || status == NTAP_ERROR_DEVICE_OUT_OF_MEMORY;
+}
+
+static ntap_status work(tape_work *w, ntap_tensor **grads) {
+    ntapi_attribution *a = w->a;
+    NTAPI_TRY(ntapi_attribution_find_call(a, capi_tape_call_count(w->tape), &w->call));
+    w->value = (ntapi_layer_value){a->layer, "", NULL, 0, NULL, a->err};
+    w->value.ndim = capi_tape_sizes(w->tape, w->call, &w->value.sizes);
+    a->n_neurons = ntapi_attribution_count(a, &w->value);
+    NTAPI_TRY(resolve(w));
+    NTAPI_TRY(ntapi_attribution_begin(a, &w->value));
+    return run_neurons(w, grads);
+}
+
+static int has_callback(const ntapi_attribution *a) {
+    for (size_t i = 0; i < a->n_selectors; ++i)
+        if (ntapi_selector_is_callback(a->selectors[i]))
+            return 1;
+    return 0;
+}
+
+static ntap_status find_and_work(ntapi_attribution *a, ntap_tensor **grads, int *done) {
+    capi_tape *tape = NULL;
+    NTAPI_TRY(capi_tape_find(a->program, a->inputs, a->n_inputs, &tape, a->err));
+    if (tape == NULL)
+        return NTAP_OK;
+    tape_work w = {.a = a, .tape = tape};
+    const ntap_status status = work(&w, grads);
+    *done = status == NTAP_OK;
+    free(w.ranges);
+    free(w.order);
+    capi_tape_free(tape);
+    return status;
+}
+
+ntap_status ntapi_attribute_by_tape(ntapi_attribution *a, ntap_tensor **grads, int *done) {
+    ntap_error err;
+    ntap_error *const callers = a->err;
+    const ntap_attribute_report report = a->report;
+    *done = 0;
+    if (a->options.fast_paths == NTAP_FAST_PATHS_OFF || a->options.n_additional_arguments > 0 ||
+        has_callback(a))
+        return NTAP_OK;
+    a->err = &err;
+    const ntap_status status = find_and_work(a, grads, done);
+    a->err = callers;
+    if (is_final(status))
+        return ntap_error_set(callers, status, "%s", err.message);
+    if (!*done)
+        a->report = report;
+    return NTAP_OK;
+}
