@@ -144,10 +144,7 @@ def _save_whole(model, x, path):
 
 def _save_up_to(model, layer, x, path):
     """The traced function holds the weights that it uses, and nothing of what comes later."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    torch.jit.trace(up_to(model, layer), x.clone().requires_grad_(),
-                    check_trace=False).save(str(path))
+    torch.jit.trace(up_to(model, layer), x, check_trace=False).save(str(path))
 
 
 class ModelFiles:
@@ -174,11 +171,14 @@ class ModelFiles:
     def _make(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         model = build(self.name, self.device)
-        x = example_input(self.name, 2, self.device)
+        # PyTorch's transformers run other operators where nothing is differentiated.
+        x = example_input(self.name, 2, self.device).requires_grad_()
         about = {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tracing: sizes that are constants here
             _save_whole(model, x, self.whole)
+            for parameter in model.parameters():
+                parameter.requires_grad_(False)
             for layer in self.layers:
                 _save_up_to(model, layer, x, self.up_to(layer))
                 about[layer] = _describe(up_to(model, layer)(x).detach())

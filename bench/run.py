@@ -45,26 +45,30 @@ SUSPICIOUS = 1e-3  # difference from captum, relative to the largest element
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_common_arguments(parser):
     parser.add_argument("--build", default=ROOT / "build" / "release", type=Path,
                         help="where neurotap was built with -DNEUROTAP_BUILD_BENCH=ON")
     parser.add_argument("--models", default=ROOT / "build" / "bench" / "models", type=Path,
                         help="where the models are kept")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", default=1, type=int, help="inside an operator on the CPU")
+    parser.add_argument("--seconds", type=float, default=2.0, metavar="S",
+                        help="about how long to measure a case; at least 3 rounds are measured")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything here")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_common_arguments(parser)
     parser.add_argument("--only", default="*", metavar="PATTERN",
                         help="of MODEL/LAYER/BATCH/NEURONS, such as 'resnet18/*/1/64'")
     parser.add_argument("--batch", type=int, action="append", help="only these batch sizes")
-    parser.add_argument("--quick", action="store_true", help="fewer models and rounds, no batches")
+    parser.add_argument("--quick", action="store_true", help="fewer models, no batches, --seconds 0")
     parser.add_argument("--all", action="store_true",
                         help="64 neurons in batches of 16 for image models too: takes hours")
-    parser.add_argument("--seconds", type=float, default=None, metavar="S",
-                        help="about how long to measure a case, at least 3 rounds (default 2)")
     parser.add_argument("--no-memory", action="store_true", help="leave out peak memory")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything here")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the README's table")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the documentation's tables")
     return parser.parse_args()
 
 
@@ -83,6 +87,12 @@ def describe_machine(workshop, args):
     return {"processor": processor(), "cores": os.cpu_count(), "threads": args.threads,
             "device": args.device, "gpu": gpu, "libtorch": workshop.libtorch_version(),
             "captum": captum_version()}
+
+
+def show_progress(text):
+    """In one line of a terminal, over the one before."""
+    if sys.stderr.isatty():
+        print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def measure_case(case, peers, files, args):
@@ -120,14 +130,14 @@ def measure_model(workshop, name, cases, args):
     peers = [workshop.make(peer, files) for peer in workshop.peer_names()]
     results = []
     for case in cases:
-        print(f"\r{case.name}\x1b[K", end="", file=sys.stderr, flush=True)
+        show_progress(case.name)
         results.append(measure_case(case, peers, files, args))
         gc.collect()
     for peer in peers:
         peer.close()
     if not args.no_memory:
         measure_memory(cases, results, files, args)
-    print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    show_progress("")
     for result in results:
         print(table.line(table.row(result)), flush=True)
     return results
@@ -144,8 +154,8 @@ def print_doubts(results):
 
 def main():
     args = arguments()
-    if args.seconds is None:
-        args.seconds = 0.5 if args.quick else 2.0
+    if args.quick:
+        args.seconds = 0
     torch.set_num_threads(args.threads)
     workshop = Workshop(args.build)
     machine = describe_machine(workshop, args)

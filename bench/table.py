@@ -1,4 +1,4 @@
-"""The results as text: one table for the terminal, a shorter one for the README, JSON for both."""
+"""The results as text: a table for the terminal, and tables for the documentation."""
 
 import math
 from collections import defaultdict
@@ -14,9 +14,10 @@ def ratio(case, peer):
 
 
 def memory_ratio(case):
+    """Neurotap's peak by captum's; None below 1 MiB, where the allocator's reserves decide."""
     memory = case.get("memory_mib", {})
     ours, captums = memory.get("neurotap"), memory.get("captum")
-    return ours / captums if ours is not None and captums else None
+    return ours / captums if ours is not None and captums and captums >= 1 else None
 
 
 def number(value, digits=3):
@@ -119,45 +120,65 @@ def machine_text(machine):
     return text + (f", captum {machine['captum']}" if machine["captum"] else "; no captum")
 
 
-# For the README
+# For the documentation
 
 
-def by_layer(cases):
-    layers = defaultdict(dict)
+def by(cases, *keys):
+    """The cases in groups that agree in these fields."""
+    groups = defaultdict(list)
     for case in cases:
-        layers[case["model"], case["layer"]][case["batch"], case["many"]] = case
-    return layers
+        groups[tuple(case[key] for key in keys)].append(case)
+    return groups
 
 
-def markdown_row(name, layer, found):
-    one, batch, many = found.get((1, False)), found.get((16, False)), found.get((1, True))
+def markdown_table(head, rows):
+    lines = [head, ["---"] * 2 + ["--:"] * (len(head) - 2), *rows]
+    return "\n".join("| " + " | ".join(map(str, cells)) + " |" for cells in lines)
+
+
+def layer_row(name, layer, cases):
+    found = {(case["batch"], case["many"]): case for case in cases}
     cells = [name, f"`{layer}`"]
-    cells += [milliseconds(one, "neurotap"), times(ratio(one, "libtorch")),
-              times(ratio(one, "captum"))] if one else ["–"] * 3
-    cells += [times(ratio(batch, "libtorch")), times(ratio(batch, "captum")),
-              times(memory_ratio(batch))] if batch else ["–"] * 3
-    cells += [times(ratio(many, "libtorch")), times(ratio(many, "captum"))] if many else ["–"] * 2
-    return "| " + " | ".join(cells) + " |"
+    for key in ((1, False), (16, False), (1, True)):
+        case = found.get(key)
+        cells += ["–"] * 4 if case is None else [
+            milliseconds(case, "neurotap"), times(ratio(case, "libtorch")),
+            times(ratio(case, "captum")), times(memory_ratio(case))]
+    return cells
 
 
-def markdown_means(cases):
-    groups = summary(cases)
+def markdown_layers(cases):
+    """All layers: milliseconds, and how many times as long the others take."""
+    head = ["model", "layer"]
+    for what in ("1 neuron", "batch of 16", "64 neurons"):
+        head += [what + ", ms", "× libtorch", "× captum", "memory of captum's"]
+    return markdown_table(head, [layer_row(*key, found)
+                                 for key, found in by(cases, "model", "layer").items()])
 
-    def mean(group, peer):
-        return times(groups.get(group, {}).get(peer, {}).get("geometric_mean"))
 
-    cells = ["**geometric mean**", "", ""]
-    for group in ("one neuron, batch 1", "one neuron, batch 16"):
-        cells += [mean(group, "libtorch"), mean(group, "captum")]
-    cells += [mean("one neuron, batch 16", "memory_of_captums")]
-    cells += [mean("64 neurons", "libtorch"), mean("64 neurons", "captum")]
-    return "| " + " | ".join(cells) + " |"
+def stages(cases, batch, many):
+    """captum's ratios by stage, such as "355, 24, 1.3×"."""
+    chosen = [case for case in cases if case["batch"] == batch and case["many"] == many]
+    means = [geometric_mean([ratio(case, "captum") for case in found])
+             for found in by(chosen, "stage").values()]
+    return ", ".join(times(mean).rstrip("×") for mean in means) + "×" if any(means) else "–"
+
+
+def markdown_models(cases):
+    """One row for each model, for the README."""
+    head = ["model", "stages", "1 neuron", "batch of 16", "64 neurons",
+            "× libtorch by hand", "memory of captum's"]
+    rows = []
+    for (name,), found in by(cases, "model").items():
+        rows.append([name, ", ".join(stage for (stage,) in by(found, "stage")),
+                     stages(found, 1, False), stages(found, 16, False), stages(found, 1, True),
+                     times(geometric_mean([ratio(case, "libtorch") for case in found])),
+                     times(geometric_mean([memory_ratio(case) for case in found]))])
+    return markdown_table(head, rows)
 
 
 def markdown(cases, machine):
-    """A row for each layer."""
-    head = ("| model | layer | 1 neuron, ms | × libtorch | × captum | batch 16: × libtorch "
-            "| × captum | memory of captum's | 64 neurons: × libtorch | × captum |")
-    rows = [markdown_row(*key, found) for key, found in by_layer(cases).items()]
-    return "\n".join([head, "|---|---|" + "--:|" * 8, *rows, markdown_means(cases), "",
-                      machine_text(machine)]) + "\n"
+    return "\n\n".join((
+        "How many times as long as neurotap captum takes, by stage of the model:",
+        markdown_models(cases), "Layer by layer:", markdown_layers(cases),
+        "```\n" + summary_text(cases) + "\n```", machine_text(machine))) + "\n"
