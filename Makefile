@@ -1,10 +1,13 @@
-# The two commands of the README. Each does all of its set-up; a second run costs seconds.
+# The commands of the README. Each does all of its set-up; a second run of the first two costs seconds.
 # Behind them is plain CMake: see CMakePresets.json.
 
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BUILD = build/release
+# For the benchmark: a Python with torch and torchvision, of the libtorch that neurotap is built with.
+PYTHON ?= /usr/bin/python3
+BENCH_ARGS ?=
 
-.PHONY: demo test clean
+.PHONY: demo test bench bench-growth bench-build clean
 
 demo: ## build, then draw what drives neurons of a small CNN on real images
 	@sh cmake/setup.sh
@@ -17,6 +20,19 @@ test: ## build everything and run all tests
 	@cmake --preset release -DNEUROTAP_BUILD_TESTS=ON >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 	@ctest --preset release -j $(JOBS)
+
+bench: bench-build ## how fast, against captum (if PYTHONPATH leads to it) and libtorch by hand
+	@$(PYTHON) bench/run.py --build $(BUILD) --json build/bench/bench.json \
+		--markdown build/bench/bench.md $(BENCH_ARGS)
+
+bench-growth: bench-build ## how time grows with neurons, batch and image size, plotted
+	@$(PYTHON) bench/growth.py --build $(BUILD) --json build/bench/growth.json \
+		--png build/bench/growth.png $(BENCH_ARGS)
+
+bench-build:
+	@PYTHON=$(PYTHON) sh cmake/setup.sh bench
+	@cmake --preset release -DNEUROTAP_BUILD_BENCH=ON >/dev/null
+	@cmake --build $(BUILD) --target neurotap neurotap_bench_peer -j $(JOBS)
 
 clean:
 	@rm -rf build

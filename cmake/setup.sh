@@ -1,7 +1,10 @@
 #!/bin/sh
 # Installs what neurotap needs to build and to run its tests: on Debian and its kin with apt,
 # elsewhere by saying what is missing. Does nothing, quickly, where everything is there.
+# `setup.sh bench` installs what the benchmark needs, too.
 set -eu
+
+what=${1:-}
 
 tools="cmake c++ make pkg-config"
 libraries="libzip libpng libturbojpeg cairo jansson cmocka"
@@ -24,6 +27,11 @@ has_numpy() {
     return 1
 }
 
+# For the benchmark: in the Python that runs it.
+has_benchmark_modules() {
+    "${PYTHON:-/usr/bin/python3}" -c 'import matplotlib, torch, torchvision' >/dev/null 2>&1
+}
+
 missing() {
     for tool in $tools; do
         command -v "$tool" >/dev/null 2>&1 || echo "$tool"
@@ -35,6 +43,7 @@ missing() {
     fi
     has_numpy || echo numpy
     has_libtorch || echo libtorch
+    [ "$what" != bench ] || has_benchmark_modules || echo python3-torchvision python3-matplotlib
 }
 
 as_root() {
@@ -47,6 +56,8 @@ lacking=$(missing | tr '\n' ' ')
 if command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null 2>&1; }
 then
     has_libtorch || packages="$packages libtorch-dev"
+    [ "$what" != bench ] || has_benchmark_modules ||
+        packages="$packages python3-torch python3-torchvision python3-matplotlib"
     echo "neurotap: installing what is missing: $lacking"
     as_root apt-get update -qq
     # shellcheck disable=SC2086 # a list of packages
