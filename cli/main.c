@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "help.h"
+#include "interrupt.h"
 #include "report.h"
 
 static int print_version(void) {
@@ -30,9 +31,7 @@ static void occupy_standard_streams(void) {
     }
 }
 
-int main(int argc, char **argv) {
-    occupy_standard_streams();
-    setlocale(LC_CTYPE, ""); /* not all: numbers keep their point */
+static int run_command(int argc, char **argv) {
     const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "layers") == 0) {
         return command_layers(argc - 1, argv + 1);
@@ -50,4 +49,12 @@ int main(int argc, char **argv) {
         return report_usage("a command is missing: layers or attribute");
     }
     return report_usage("there is no %s '%s'", *command == '-' ? "option" : "command", command);
+}
+
+int main(int argc, char **argv) {
+    occupy_standard_streams();
+    setlocale(LC_CTYPE, ""); /* not all: numbers keep their point */
+    int code = run_command(argc, argv);
+    interrupt_pass_on();
+    return code;
 }
