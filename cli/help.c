@@ -7,6 +7,7 @@ const char help_program[] =
     "  neurotap layers MODEL [option...]      list a model's layers\n"
     "  neurotap attribute MODEL [option...]   gradient of a neuron in any layer with\n"
     "                                         respect to the model's inputs\n"
+    "  neurotap bench MODEL [option...]       how long that takes for your model\n"
     "  neurotap COMMAND --help                all about a command\n"
     "  neurotap --version\n"
     "\n"
@@ -110,3 +111,20 @@ const char help_attribute[] =
     "  neurotap attribute m.pt --layer layer2.0.conv1 --neuron 5,14,14 \\\n"
     "      --input dog.jpg --size 224,224 --heatmap grad.png \\\n"
     "      --mean .485,.456,.406 --std .229,.224,.225\n";
+
+const char help_bench[] =
+    "neurotap bench - how long the gradient of neurons takes\n"
+    "\n"
+    "Usage: neurotap bench MODEL --layer PATH --neuron SEL... --input FILE...\n"
+    "                [--repeat N] [--json] [option...]\n"
+    "\n"
+    "Loads the model and the inputs once, warms up, and then times what 'neurotap\n"
+    "attribute' does with them. Prints the median, shortest and longest time, how\n"
+    "long it took to prepare, and by which means the gradients were computed.\n"
+    "\n" HELP_WHAT "Measuring:\n"
+    "  --repeat N       runs that count; as many as fit in about 2 seconds by\n"
+    "                   default, from 5 to 1000\n"
+    "  --json           machine-readable; errors too\n" HELP_RUNNING "\n"
+    "Examples:\n"
+    "  neurotap bench m.pt --layer layer2.0.conv1 --neuron 5,14,14 --input x.npy\n"
+    "  neurotap bench m.pt --layer fc --neuron all --input x.npy --fast-paths off\n";

@@ -39,6 +39,9 @@ static int run_command(int argc, char **argv) {
     if (strcmp(command, "attribute") == 0) {
         return command_attribute(argc - 1, argv + 1);
     }
+    if (strcmp(command, "bench") == 0) {
+        return command_bench(argc - 1, argv + 1);
+    }
     if (strcmp(command, "--version") == 0) {
         return print_version();
     }
@@ -46,7 +49,7 @@ static int run_command(int argc, char **argv) {
         return print_help();
     }
     if (*command == '\0') {
-        return report_usage("a command is missing: layers or attribute");
+        return report_usage("a command is missing: layers, attribute or bench");
     }
     return report_usage("there is no %s '%s'", *command == '-' ? "option" : "command", command);
 }

@@ -34,7 +34,8 @@ enum option_code {
     OPTION_DEVICE,
     OPTION_THREADS,
     OPTION_OUTPUT,
-    OPTION_HEATMAP
+    OPTION_HEATMAP,
+    OPTION_REPEAT
 };
 
 /** The rows of a command's option table that run_options_apply() understands. */
