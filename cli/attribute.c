@@ -4,48 +4,28 @@
 
 #include "attribute_options.h"
 #include "attribute_report.h"
+#include "attribution.h"
 #include "heatmap_tensor.h"
-#include "inputs.h"
+#include "interrupt.h"
 #include "output_files.h"
+#include "progress.h"
 #include "tensor_file.h"
 
-static ntap_status call_library(const struct attribute_options *options,
-                                const struct inputs *inputs, const ntap_neuron_gradient *gradient,
-                                ntap_tensor **gradients, ntap_error *err) {
-    const ntap_tensor **tensors = calloc(inputs->count, sizeof *tensors);
-    if (tensors == NULL) {
-        return report_no_memory(err);
-    }
-    for (size_t i = 0; i < inputs->count; ++i) {
-        tensors[i] = inputs->items[i].tensor;
-    }
-    ntap_attribute_options how = NTAP_ATTRIBUTE_OPTIONS_INIT;
-    how.additional_arguments = (const ntap_value *const *)inputs->arguments;
-    how.n_additional_arguments = inputs->n_arguments;
-    how.call = options->call;
-    how.unused_inputs = options->unused;
-    ntap_status status = ntap_neuron_gradient_attribute(gradient, tensors, inputs->count,
-                                                        options->selector, &how, gradients, err);
-    free(tensors);
-    return status;
-}
-
-static ntap_status attribute(const struct attribute_options *options, const struct inputs *inputs,
+static ntap_status attribute(const struct attribution_options *options, const struct inputs *inputs,
                              ntap_tensor **gradients, ntap_error *err) {
-    ntap_module *module = NULL;
-    ntap_neuron_gradient *gradient = NULL;
-    ntap_neuron_gradient_options which = NTAP_NEURON_GRADIENT_OPTIONS_INIT;
-    which.side = options->side;
-    ntap_status status = model_load(&options->run, options->device, &module, err);
-    if (status == NTAP_OK) {
-        status = ntap_neuron_gradient_new(module, options->layer, &which, &gradient, err);
+    struct attribution attribution;
+    struct progress progress;
+    ntap_status status = attribution_prepare(options, inputs, &attribution, err);
+    if (status != NTAP_OK) {
+        return status;
     }
-    if (status == NTAP_OK) {
-        status = call_library(options, inputs, gradient, gradients, err);
-    }
-    ntap_neuron_gradient_free(gradient);
-    ntap_module_free(module);
-    return status;
+    interrupt_catch();
+    progress_start(&progress, "gradients");
+    status = attribution_run(&attribution, progress_update, &progress, NULL, gradients, err);
+    progress_stop(&progress);
+    interrupt_release();
+    attribution_free(&attribution);
+    return interrupt_check(status, err);
 }
 
 static ntap_status write_tensor(const ntap_tensor *tensor, const char *path, ntap_error *err) {
@@ -66,9 +46,10 @@ static ntap_status write_heatmap(const struct attribute_options *options,
     if (status != NTAP_OK) {
         return status;
     }
-    const char *layer = *options->layer != '\0' ? options->layer : "(model)";
-    return heatmap_write_tensors(&inputs->items[0], gradient, layer, options->neuron, temporary,
-                                 err);
+    const struct attribution_options *attribution = &options->attribution;
+    return heatmap_write_tensors(&inputs->items[0], gradient,
+                                 attribution_options_layer_name(attribution),
+                                 attribution->neurons.items[0], temporary, err);
 }
 
 static ntap_status write_results(const struct attribute_options *options,
@@ -96,7 +77,7 @@ static ntap_status work(const struct attribute_options *options, const struct in
         status = heatmap_check_input(&inputs->items[0], err);
     }
     if (status == NTAP_OK) {
-        status = attribute(options, inputs, gradients, err);
+        status = attribute(&options->attribution, inputs, gradients, err);
     }
     if (status == NTAP_OK) {
         status = write_results(options, inputs, gradients, err);
@@ -114,10 +95,7 @@ static ntap_status work(const struct attribute_options *options, const struct in
 static int run(const struct attribute_options *options) {
     ntap_error err;
     struct inputs inputs;
-    if (options->threads > 0 && ntap_set_num_threads((int)options->threads, &err) != NTAP_OK) {
-        return report_failure(&err);
-    }
-    int code = inputs_load(&options->run, options->device, &inputs);
+    int code = attribution_read_inputs(&options->attribution, &inputs);
     if (code != EXIT_CODE_OK) {
         return code;
     }

@@ -2,19 +2,10 @@
 #ifndef CLI_ATTRIBUTE_OPTIONS_H
 #define CLI_ATTRIBUTE_OPTIONS_H
 
-#include "options.h"
+#include "attribution_options.h"
 
 struct attribute_options {
-    struct run_options run;
-    const char *layer;
-    const char *neuron; /**< as given */
-    ntap_selector *selector;
-    ntap_layer_side side;
-    int64_t call; /**< 0: the last */
-    ntap_unused_inputs unused;
-    ntap_device device;
-    bool device_given;
-    int64_t threads; /**< 0: as libtorch likes */
+    struct attribution_options attribution;
     struct text_list outputs;
     const char *heatmap; /**< NULL: none */
 };

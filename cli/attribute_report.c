@@ -77,11 +77,7 @@ static ntap_status print_json(const struct attribute_options *options, const str
         json_array_append_new(
             results, gradient_to_json(output_name(options, i), gradients[i], &summaries[i]));
     }
-    json_object_set_new(document, "model", text_to_json(options->run.model));
-    json_object_set_new(document, "layer", text_to_json(options->layer));
-    json_object_set_new(document, "neuron", text_to_json(options->neuron));
-    json_object_set_new(document, "of",
-                        json_string(options->side == NTAP_LAYER_INPUT ? "input" : "output"));
+    attribution_options_to_json(&options->attribution, document);
     json_object_set_new(document, "inputs", files);
     json_object_set_new(document, "attributions", results);
     json_object_set_new(document, "heatmap",
@@ -113,13 +109,24 @@ static void print_file(FILE *stream, const char *file) {
     }
 }
 
+static void print_neurons(FILE *stream, const struct attribution_options *options) {
+    const char *layer = attribution_options_layer_name(options);
+    const char *side = options->side == NTAP_LAYER_INPUT ? "'s input" : "";
+    if (attribution_options_is_one_neuron(options)) {
+        fprintf(stream, "gradient of %s%s [%s]", layer, side, options->neurons.items[0]);
+    } else if (options->all_neurons) {
+        fprintf(stream, "gradients of all neurons of %s%s", layer, side);
+    } else {
+        fprintf(stream, "gradients of %zu neurons of %s%s", options->neurons.count, layer, side);
+    }
+    fputs(" with respect to\n", stream);
+}
+
 /** On standard error if standard output is taken. */
 static void print_text(const struct attribute_options *options, const struct inputs *inputs,
                        ntap_tensor *const *gradients, const struct summary *summaries) {
     FILE *stream = attribute_options_use_stdout(options) ? stderr : stdout;
-    fprintf(stream, "gradient of %s%s [%s] with respect to\n",
-            *options->layer != '\0' ? options->layer : "(model)",
-            options->side == NTAP_LAYER_INPUT ? "'s input" : "", options->neuron);
+    print_neurons(stream, &options->attribution);
     for (size_t i = 0; i < inputs->count; ++i) {
         const char *name = inputs->items[i].name;
         fprintf(stream, "  %s  ", strcmp(name, "-") == 0 ? "standard input" : name);
@@ -143,7 +150,7 @@ ntap_status attribute_report_print(const struct attribute_options *options,
     for (size_t i = 0; i < inputs->count && status == NTAP_OK; ++i) {
         status = summarise(gradients[i], &summaries[i], err);
     }
-    if (status == NTAP_OK && options->run.json) {
+    if (status == NTAP_OK && options->attribution.run.json) {
         status = print_json(options, inputs, gradients, summaries, err);
     } else if (status == NTAP_OK) {
         print_text(options, inputs, gradients, summaries);

@@ -5,5 +5,6 @@
 
 int command_layers(int argc, char **argv);
 int command_attribute(int argc, char **argv);
+int command_bench(int argc, char **argv);
 
 #endif

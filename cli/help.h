@@ -5,5 +5,6 @@
 extern const char help_program[];
 extern const char help_layers[];
 extern const char help_attribute[];
+extern const char help_bench[];
 
 #endif

@@ -5,6 +5,10 @@
 
 #include "report.h"
 
+/** Elements from which on a tensor is summarised in parts, and of the least part worth a call. */
+#define LARGE (1 << 20)
+#define SMALLEST_PART 4096
+
 static bool is_complex(const ntap_tensor *tensor) {
     ntap_dtype dtype = ntap_tensor_dtype(tensor);
     return dtype == NTAP_DTYPE_COMPLEX64 || dtype == NTAP_DTYPE_COMPLEX128;
@@ -41,13 +45,12 @@ static void add_up(const double *values, size_t count, struct summary *summary) 
     }
 }
 
-static void find_extremes(const double *values, size_t count, struct summary *summary) {
-    summary->has_extremes = count > 0 && !summary->is_complex;
-    if (!summary->has_extremes) {
-        return;
+static void extend(const double *values, size_t count, struct summary *summary) {
+    if (!summary->has_extremes && count > 0) {
+        summary->has_extremes = true;
+        summary->min = summary->max = values[0];
     }
-    summary->min = summary->max = values[0];
-    for (size_t i = 1; i < count && !isnan(summary->min); ++i) {
+    for (size_t i = 0; i < count && !isnan(summary->min); ++i) {
         if (isnan(values[i])) {
             summary->min = summary->max = NAN;
         } else {
@@ -57,16 +60,42 @@ static void find_extremes(const double *values, size_t count, struct summary *su
     }
 }
 
-ntap_status summarise(const ntap_tensor *tensor, struct summary *summary, ntap_error *err) {
+static ntap_status add_tensor(const ntap_tensor *tensor, struct summary *summary, ntap_error *err);
+
+static ntap_status add_parts(const ntap_tensor *tensor, struct summary *summary, ntap_error *err) {
+    ntap_status status = NTAP_OK;
+    for (int64_t i = 0; i < ntap_tensor_size(tensor, 0) && status == NTAP_OK; ++i) {
+        ntap_tensor *part = NULL;
+        status = ntap_tensor_select(tensor, 0, i, &part, err);
+        if (status == NTAP_OK) {
+            status = add_tensor(part, summary, err);
+        }
+        ntap_tensor_free(part);
+    }
+    return status;
+}
+
+/** Large tensors in parts, since the doubles take several times their memory. */
+static ntap_status add_tensor(const ntap_tensor *tensor, struct summary *summary, ntap_error *err) {
+    int64_t total = ntap_tensor_numel(tensor);
+    if (total > LARGE && total / ntap_tensor_size(tensor, 0) >= SMALLEST_PART) {
+        return add_parts(tensor, summary, err);
+    }
     double *values = NULL;
     size_t count;
     ntap_status status = host_values(tensor, &values, &count, err);
     if (status != NTAP_OK) {
         return status;
     }
-    *summary = (struct summary){.is_complex = is_complex(tensor)};
     add_up(values, count, summary);
-    find_extremes(values, count, summary);
+    if (!summary->is_complex) {
+        extend(values, count, summary);
+    }
     free(values);
     return NTAP_OK;
+}
+
+ntap_status summarise(const ntap_tensor *tensor, struct summary *summary, ntap_error *err) {
+    *summary = (struct summary){.is_complex = is_complex(tensor)};
+    return add_tensor(tensor, summary, err);
 }

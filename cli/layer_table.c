@@ -1,13 +1,9 @@
-#define _DEFAULT_SOURCE /* the terminal's size */
-
 #include "layer_table.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "report.h"
 #include "text.h"
@@ -122,17 +118,11 @@ static size_t name_width(const struct row *row) {
     return row->depth * BRANCH_WIDTH + text_width(shown_name(row));
 }
 
-static size_t terminal_width(void) {
-    struct winsize size;
-    bool known = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
-    return known ? size.ws_col : 0;
-}
-
 /** Where a terminal is too narrow for the longest names, these get lines of their own. */
 static void fit_terminal(struct table *table) {
     bool ran = table->rows[0].outputs != NULL;
     size_t rest = 2 + table->class_width + (ran ? CALLS_WIDTH + OUTPUT_WIDTH : 0);
-    table->room = terminal_width();
+    table->room = text_terminal_width(stdout);
     if (table->room > 0 && table->name_width + rest > table->room) {
         size_t left = table->room > rest ? table->room - rest : 0;
         table->name_width = larger(left, table->room / 3);

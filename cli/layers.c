@@ -119,7 +119,8 @@ static int run(const struct layers_options *options) {
     return status == NTAP_OK ? report_flush_output() : report_failure(&err);
 }
 
-static int apply(int option, const char *value, struct layers_options *options) {
+static int apply(int option, const char *value, void *layers_options) {
+    struct layers_options *options = layers_options;
     if (option == OPTION_VALUES) {
         options->values = true;
         return EXIT_CODE_OK;
@@ -127,29 +128,17 @@ static int apply(int option, const char *value, struct layers_options *options) 
     return run_options_apply(&options->run, option, value);
 }
 
-static int read_options_and_run(int argc, char **argv, struct layers_options *options) {
-    int option;
-    while ((option = options_next(argc, argv, option_table)) != OPTION_END) {
-        if (option == OPTION_HELP) {
-            fputs(help_layers, stdout);
-            return report_flush_output();
-        }
-        int code = apply(option, optarg, options);
-        if (code != EXIT_CODE_OK) {
-            return code;
-        }
-    }
-    return run(options);
-}
-
 int command_layers(int argc, char **argv) {
+    static const struct command command = {"layers", help_layers, option_table, apply};
     ntap_error err;
     struct layers_options options = {.values = false};
-    report_set_command("layers");
-    options_look_for_json(argc, argv, option_table);
+    bool done = true;
     int code = run_options_init(&options.run, argc, &err) == NTAP_OK
-                   ? read_options_and_run(argc, argv, &options)
+                   ? options_read(&command, argc, argv, &options, &done)
                    : report_failure(&err);
+    if (!done) {
+        code = run(&options);
+    }
     run_options_free(&options.run);
     return code;
 }

@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "help.h"
+#include "interrupt.h"
 #include "report.h"
 
 static int print_version(void) {
@@ -30,15 +31,16 @@ static void occupy_standard_streams(void) {
     }
 }
 
-int main(int argc, char **argv) {
-    occupy_standard_streams();
-    setlocale(LC_CTYPE, ""); /* not all: numbers keep their point */
+static int run_command(int argc, char **argv) {
     const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "layers") == 0) {
         return command_layers(argc - 1, argv + 1);
     }
     if (strcmp(command, "attribute") == 0) {
         return command_attribute(argc - 1, argv + 1);
+    }
+    if (strcmp(command, "bench") == 0) {
+        return command_bench(argc - 1, argv + 1);
     }
     if (strcmp(command, "--version") == 0) {
         return print_version();
@@ -47,7 +49,15 @@ int main(int argc, char **argv) {
         return print_help();
     }
     if (*command == '\0') {
-        return report_usage("a command is missing: layers or attribute");
+        return report_usage("a command is missing: layers, attribute or bench");
     }
     return report_usage("there is no %s '%s'", *command == '-' ? "option" : "command", command);
+}
+
+int main(int argc, char **argv) {
+    occupy_standard_streams();
+    setlocale(LC_CTYPE, ""); /* not all: numbers keep their point */
+    int code = run_command(argc, argv);
+    interrupt_pass_on();
+    return code;
 }

@@ -3,13 +3,16 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /** '-': arguments that are no options come in order; ':': mistakes are told apart, not printed. */
 static const char SHORT_OPTIONS[] = "-:h";
 
-void options_look_for_json(int argc, char **argv, const struct option *table) {
+/** Turns on JSON errors if `--json` is anywhere on the command line, so that mistakes before it are
+ *  reported in JSON too. */
+static void look_for_json(int argc, char **argv, const struct option *table) {
     int code;
     opterr = 0;
     optind = 0;
@@ -44,7 +47,8 @@ static int mistaken(const char *text, const struct option *table) {
     return OPTION_MISTAKE;
 }
 
-int options_next(int argc, char **argv, const struct option *table) {
+/** The next option, its value in optarg; reports what getopt finds wrong. */
+static int next_option(int argc, char **argv, const struct option *table) {
     int code = getopt_long(argc, argv, SHORT_OPTIONS, table, NULL);
     if (code == OPTION_END && optind < argc) { /* behind "--" */
         optarg = argv[optind++];
@@ -55,6 +59,23 @@ int options_next(int argc, char **argv, const struct option *table) {
         return OPTION_MISTAKE;
     }
     return code == '?' ? mistaken(argv[optind - 1], table) : code;
+}
+
+int options_read(const struct command *command, int argc, char **argv, void *options, bool *done) {
+    int option, code = EXIT_CODE_OK;
+    *done = true;
+    report_set_command(command->name);
+    look_for_json(argc, argv, command->table);
+    while (code == EXIT_CODE_OK &&
+           (option = next_option(argc, argv, command->table)) != OPTION_END) {
+        if (option == OPTION_HELP) {
+            fputs(command->help, stdout);
+            return report_flush_output();
+        }
+        code = command->apply(option, optarg, options);
+    }
+    *done = code != EXIT_CODE_OK;
+    return code;
 }
 
 ntap_status text_list_init(struct text_list *list, int room, ntap_error *err) {
@@ -81,6 +102,21 @@ bool parse_integer(const char *text, int64_t *number) {
     bool valid = end != text && *end == '\0' && errno == 0 && !isspace((unsigned char)*text);
     if (valid) {
         *number = parsed;
+    }
+    return valid;
+}
+
+bool parse_bytes(const char *text, uint64_t *bytes) {
+    static const char suffixes[] = "KMG";
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    const char *suffix = *end != '\0' ? strchr(suffixes, toupper((unsigned char)*end)) : NULL;
+    unsigned shift = suffix != NULL ? 10U * (unsigned)(suffix - suffixes + 1) : 0;
+    bool valid = isdigit((unsigned char)*text) && errno == 0 && number > 0 &&
+                 end[suffix != NULL] == '\0' && number <= UINT64_MAX >> shift;
+    if (valid) {
+        *bytes = (uint64_t)number << shift;
     }
     return valid;
 }

@@ -29,10 +29,13 @@ enum option_code {
     OPTION_OF,
     OPTION_CALL,
     OPTION_UNUSED,
+    OPTION_FAST_PATHS,
+    OPTION_MEMORY_LIMIT,
     OPTION_DEVICE,
     OPTION_THREADS,
     OPTION_OUTPUT,
-    OPTION_HEATMAP
+    OPTION_HEATMAP,
+    OPTION_REPEAT
 };
 
 /** The rows of a command's option table that run_options_apply() understands. */
@@ -79,12 +82,21 @@ struct run_options {
     bool json;
 };
 
-/** Turns on JSON errors if `--json` is anywhere on the command line, so that mistakes before it are
- *  reported in JSON too. */
-void options_look_for_json(int argc, char **argv, const struct option *table);
+/** What a command makes of its command line. */
+struct command {
+    const char *name;
+    const char *help;
+    const struct option *table;
+    int (*apply)(int code, const char *value, void *options); /**< returns an exit code */
+};
 
-/** The next option, its value in optarg; reports what getopt finds wrong. */
-int options_next(int argc, char **argv, const struct option *table);
+/**
+ * Applies each option and positional argument to the command's own @p options; reports what is
+ * wrong.
+ * @param[out] done  whether that was all: a mistake, or the help was asked for and printed
+ * @return an exit code
+ */
+int options_read(const struct command *command, int argc, char **argv, void *options, bool *done);
 
 /** Makes room for at most @p argc texts in each list. */
 ntap_status run_options_init(struct run_options *options, int argc, ntap_error *err);
@@ -107,6 +119,9 @@ bool image_options_are_set(const struct image_options *options);
 
 /** Reads a whole text as an integer. */
 bool parse_integer(const char *text, int64_t *number);
+
+/** Reads a number of bytes from 1 on, with K, M or G for units of 1024 behind it. */
+bool parse_bytes(const char *text, uint64_t *bytes);
 
 /** Reads what is before @p stop as a finite decimal number. */
 bool parse_decimal(const char *text, const char *stop, double *number);

@@ -1,3 +1,5 @@
+#define _DEFAULT_SOURCE /* the terminal's size */
+
 #include "text.h"
 
 #include <langinfo.h>
@@ -5,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 bool text_locale_is_utf8(void) { return strcmp(nl_langinfo(CODESET), "UTF-8") == 0; }
 
@@ -42,6 +46,13 @@ size_t text_width(const char *text) {
         ++width;
     }
     return width;
+}
+
+size_t text_terminal_width(FILE *stream) {
+    struct winsize size;
+    int handle = fileno(stream);
+    bool known = isatty(handle) && ioctl(handle, TIOCGWINSZ, &size) == 0;
+    return known ? size.ws_col : 0;
 }
 
 void text_pad(size_t width, size_t column_width) {

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -15,6 +16,9 @@ size_t text_character_length(const char *text);
 
 /** How many columns the text takes on a terminal. */
 size_t text_width(const char *text);
+
+/** The columns of the terminal that a stream writes to; 0 if it is none, or does not know. */
+size_t text_terminal_width(FILE *stream);
 
 /** Prints spaces until a text of @p width columns fills @p column_width. */
 void text_pad(size_t width, size_t column_width);

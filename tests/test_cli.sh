@@ -125,7 +125,7 @@ misused() {
     local name=$1 pattern=$2
     shift 2
     case ${1-} in
-    layers | attribute) fails "$name" 2 "$pattern*(see 'neurotap $1 --help')" "$@" ;;
+    layers | attribute | bench) fails "$name" 2 "$pattern*(see 'neurotap $1 --help')" "$@" ;;
     *) fails "$name" 2 "$pattern*(see 'neurotap --help')" "$@" ;;
     esac
 }
@@ -183,7 +183,7 @@ section_help() {
         echo "printed $(<"$box/out")")"
 
     works "--help succeeds" --help
-    shows "--help names the commands" "neurotap layers MODEL*neurotap attribute MODEL"
+    shows "--help names the commands" "neurotap layers MODEL*attribute MODEL*neurotap bench MODEL"
 
     works "layers --help succeeds, whatever else is on the line" layers --arg 1 --help
     problem=
@@ -195,10 +195,20 @@ section_help() {
     works "attribute --help succeeds" attribute --help
     problem=
     for option in layer neuron of call unused input arg size mean std output heatmap json method \
-        device threads help; do
+        device threads memory-limit fast-paths help; do
         grep -qE -- "^  --$option( |\$)" "$box/out" || problem="lacks --$option"
     done
     report "attribute --help describes every option" "$problem"
+    cp "$box/out" help.txt
+
+    works "bench --help succeeds" bench --help
+    problem=
+    for option in layer neuron of call unused input arg size mean std repeat json method device \
+        threads memory-limit fast-paths help; do
+        grep -qE -- "^  --$option( |\$)" "$box/out" || problem="lacks --$option"
+    done
+    report "bench --help describes every option" "$problem"
+    cat help.txt >>"$box/out"
     report "the help fits a terminal of 80 columns" "$(grep -nE '.{81}' "$box/out")"
 
     misused "no command is a usage error" "a command is missing"
@@ -222,7 +232,15 @@ section_layers_usage() {
 section_attribute_values() {
     local right=(attribute "$mlp" --layer fc1 --input f/mlp.x.npy --output got.npy)
     local most=("${right[@]}" --neuron 4)
-    misused "attribute: --neuron twice is a usage error" "--neuron" "${most[@]}" --neuron 5
+    misused "attribute: --neuron all is alone" "--neuron all" "${most[@]}" --neuron all
+    misused "attribute: nothing joins --neuron all" "--neuron all" "${right[@]}" --neuron all \
+        --neuron 4
+    misused "attribute: --memory-limit is a number of bytes" "--memory-limit '2T'*512M" \
+        "${most[@]}" --memory-limit 2T
+    misused "attribute: --memory-limit is not larger than any memory" "--memory-limit" \
+        "${most[@]}" --memory-limit 99999999999G
+    misused "attribute: --fast-paths knows auto and off" "--fast-paths*'on'" \
+        "${most[@]}" --fast-paths on
     misused "attribute: two devices in --device are a usage error" "--device*'cpu,cpu'" \
         "${most[@]}" --device cpu,cpu
     misused "attribute: --device twice is a usage error" "--device" \
@@ -252,6 +270,10 @@ section_attribute_usage() {
         "${right[@]}" --output - --json
     misused "attribute: no file is written twice" "'same.npy'" \
         "${right[@]}" --output same.npy --heatmap same.npy
+    misused "attribute: a heatmap is of one neuron" "--heatmap*not 2*one --neuron" \
+        "${right[@]}" --neuron 5 --heatmap map.png
+    misused "attribute: a heatmap is not of all neurons" "--heatmap*not all" attribute "$mlp" \
+        --layer fc1 --neuron all --input f/mlp.x.npy --heatmap map.png
     fails "attribute: no file is written twice under two names" 2 "twice" attribute \
         f/twoinputs.scripted.pt --layer both --neuron 1 --input f/twoinputs.x.npy \
         --input f/twoinputs.y.npy --output same.npy --output ./same.npy
@@ -551,6 +573,99 @@ section_neuron() {
         attribute f/lstm.scripted.pt --layer lstm --neuron 1 --input f/lstm.x.npy --output got.npy
 }
 
+# stacked DIMENSIONS FILE...: .npy files of one shape as text, put together along new dimensions.
+stacked() {
+    local file
+    bash "$data/npy_print.sh" "$2" | sed "s/(/($1, /; q"
+    for file in "${@:2}"; do
+        bash "$data/npy_print.sh" "$file" | tail -n +2
+    done
+}
+
+# stacks NAME FILE DIMENSIONS EXPECTED...: FILE has the numbers of the EXPECTED files, stacked.
+stacks() {
+    report "$1" "$(LC_ALL=C awk -v tolerance=1e-5 -f "$data/compare.awk" \
+        <(stacked "${@:3}") <(bash "$data/npy_print.sh" "$2" 2>&1))"
+}
+
+section_neurons() {
+    local cnn=(f/cnn.traced.pt --layer conv1 --input f/cnn.x.npy)
+    local mixed=(--neuron "-1,-2,-3" --neuron ":,3,::2" --neuron "-1,-2,-3")
+    local one=f/cnn.conv1.output.m1_m2_m3.grad.npy group=f/cnn.conv1.output.to_3_toto2.grad.npy
+    works "B24 several --neuron" attribute "${cnn[@]}" "${mixed[@]}" --output got.npy
+    shows "attribute says how many neurons there were" "gradients of 3 neurons of conv1 with*\[3, 2,"
+    stacks "B24 several neurons stand in front, in order, repeatedly too" got.npy 3 \
+        "$one" "$group" "$one"
+    works "--fast-paths off, --memory-limit" attribute "${cnn[@]}" "${mixed[@]}" \
+        --fast-paths off --memory-limit 1k --output got.npy
+    stacks "--fast-paths off and --memory-limit give the same" got.npy 3 "$one" "$group" "$one"
+
+    works "B24 several neurons and several inputs, in JSON" attribute f/twoinputs.scripted.pt \
+        --layer both --neuron 1 --neuron 1 --input f/twoinputs.x.npy --input f/twoinputs.y.npy \
+        --output x.npy --output y.npy --json
+    says "attribute --json lists the neurons" '.neurons[0] "1"' '.neurons[1] "1"' \
+        '.attributions[0].shape[0] 2' '.attributions[1].shape[0] 2'
+    report "attribute --json has no single neuron then" "$(grep '^\.neuron ' "$box/json")"
+    stacks "B24 several neurons: the first input" x.npy 2 f/twoinputs.both.output.1.grad{0,0}.npy
+    stacks "B24 several neurons: the second input" y.npy 2 f/twoinputs.both.output.1.grad{1,1}.npy
+
+    works "--neuron all" attribute d/squares.pt --layer square --neuron all --input d/x.npy \
+        --output got.npy
+    shows "attribute says that these are all neurons" "gradients of all neurons of square with"
+    holds "--neuron all gives the whole Jacobian" got.npy 0 "<f4 (3, 2, 3)" \
+        2 0 0 8 0 0 0 4 0 0 10 0 0 0 6 0 0 12
+    works "--neuron all of an image's layer, in JSON" attribute d/squares.pt --layer square \
+        --neuron all --input d/rgb.png --json
+    says "--neuron all puts the layer's dimensions in front" '.neuron "all"' '.neurons[0] "all"' \
+        '.attributions[0].shape[0] 18' '.attributions[0].shape[1] 1' '.attributions[0].shape[4] 3'
+
+    fails "B24 of several neurons the wrong one is told" 1 "NTAP_ERROR_SHAPE *8*'fc1'*-8 to 7" \
+        attribute "$mlp" --layer fc1 --neuron 4 --neuron 8 --input f/mlp.x.npy --json
+    fails "--neuron all of a tuple is refused" 1 "'lstm'*not a single tensor" attribute \
+        f/lstm.scripted.pt --layer lstm --neuron all --input f/lstm.x.npy --output got.npy
+}
+
+# What is wrong with the numbers of the last run of bench --json.
+implausible() {
+    LC_ALL=C awk '{ value[$1] = $2 }
+        END {
+            if (!(value[".prepare_ms"] > 0)) print "prepare_ms is " value[".prepare_ms"]
+            else if (!(value[".min_ms"] > 0)) print "min_ms is " value[".min_ms"]
+            else if (value[".median_ms"] < value[".min_ms"] + 0 ||
+                value[".median_ms"] > value[".max_ms"] + 0) print "the median is no median"
+            else if (!(value[".computed"] > 0 && value[".computed"] < 1.001))
+                print "computed is " value[".computed"]
+            else if (!(value[".forward_passes"] >= 1 && value[".backward_passes"] >= 1))
+                print "no passes"
+            else if (!(value[".examples_at_once"] >= 1 && value[".neurons_at_once"] >= 1))
+                print "nothing at once"
+        }' "$box/json"
+}
+
+section_bench() {
+    local right=(bench "$mlp" --layer fc1 --input f/mlp.x.npy)
+    works "bench --json" "${right[@]}" --neuron 4 --neuron 5 --repeat 3 --threads 1 \
+        --fast-paths off --json
+    says "bench --json describes the call" '.layer "fc1"' '.neurons[0] "4"' '.neurons[1] "5"' \
+        '.of "output"' '.threads 1' '.repeat 3' '.fast_path false'
+    report "bench --json measures" "$(implausible)"
+    works "bench chooses how often to run" bench "$mlp" --layer fc2 --of input --neuron 4 \
+        --input f/mlp.x.npy --json
+    says "bench --json describes the call by its defaults" '.neuron "4"' '.of "input"'
+    report "bench --json measures with all defaults" "$(implausible)"
+    report "bench runs 5 to 1000 times" "$(grep '^\.repeat ' "$box/json" |
+        awk '$2 < 5 || $2 > 1000')"
+    works "bench for people" "${right[@]}" --neuron all --repeat 1
+    shows "bench for people says what was measured" \
+        "fc1 \[all\], * thread*, 1 run*median* ms*prepare* ms*passes*"
+
+    misused "bench: --repeat is at least 1" "--repeat '0'" "${right[@]}" --neuron 4 --repeat 0
+    misused "bench: --neuron must be given" "--neuron is missing" "${right[@]}" --json
+    misused "bench writes no files" "'--output'" "${right[@]}" --neuron 4 --output got.npy
+    fails "bench: a call that fails is an error, in JSON" 1 "NTAP_ERROR_SHAPE *'fc1'*-8 to 7" \
+        "${right[@]}" --neuron 8 --json
+}
+
 section_arg() {
     local m=f/arguments.scripted.pt
     local right=("$m" --layer last --neuron 1 --input f/arguments.x.npy --input f/arguments.y.npy)
@@ -846,11 +961,63 @@ section_signals() {
     holds "a pipe's reader gets the .npy" got.npy 0 "<f4 (2, 3)" 2 4 6 8 10 12
 }
 
+# Work of seconds: thousands of neurons, one by one.
+long=(attribute "$fashion" --layer block1.conv --neuron all --input "$boot" --fast-paths off
+    --memory-limit 1)
+
+# catches PROGRAM SIGNAL: whether a running program catches a signal (1 to 4).
+catches() {
+    local mask
+    mask=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null)
+    [ -n "$mask" ] && ((16#${mask: -1} & 1 << ($2 - 1)))
+}
+
+section_interrupt() {
+    local program i problem=
+    command="neurotap ${long[*]} --output got.npy"
+    env --default-signal=INT "$neurotap" "${long[@]}" --output got.npy >"$box/out" 2>"$box/err" &
+    program=$!
+    for ((i = 0; i < 3000; ++i)); do
+        catches "$program" 2 && break
+        sleep 0.02
+    done
+    kill -s INT "$program" 2>/dev/null || problem="it had ended already"
+    { wait "$program"; } 2>/dev/null
+    status=$?
+    if [ -z "$problem" ] && [ "$status" != 130 ]; then
+        problem="exit status $status, expected that of SIGINT"
+    elif [ -z "$problem" ] && [ "$(<"$box/err")" != "neurotap: interrupted" ]; then
+        problem="the message is not 'neurotap: interrupted'"
+    elif [ -s "$box/out" ]; then
+        problem="there is something on standard output"
+    elif files | grep -q -e '^\.neurotap' -e '^got'; then
+        problem="files were left: $(files | tr '\n' ' ')"
+    fi
+    report "B26 Ctrl-C stops long work, with one line and no files" "$problem"
+}
+
+section_progress() {
+    works "B26 long work without a terminal is silent on standard error" \
+        "${long[@]}" --output got.npy
+    if script -qec true /dev/null >/dev/null 2>&1; then
+        command="neurotap ${long[*]} --json"
+        script -qec "stty cols 80; '$neurotap' ${long[*]} --json >json.txt" typescript >"$box/raw"
+        status=$?
+        tr '\r' '\n' <"$box/raw" >"$box/out"
+        shows "B26 long work shows its progress on a terminal" \
+            " of 12544 gradients *%  *:* left  */s  \[*\]"
+        report "the progress fits the terminal" "$(grep -E '.{80}' "$box/out")"
+        report "the progress disappears" "$(tail -n 1 "$box/out" | grep '[^ ]')"
+        cp json.txt "$box/out"
+        says "the progress is not in the result" '.attributions[0].shape[2] 28'
+    fi
+}
+
 # --- All of it, as many sections at a time as there are processors
 
 all_sections=(help layers_usage attribute_values attribute_usage arg_usage layers_tree layers_run
-    values frozen value method neuron arg layer model files images heatmap bad_models bad_inputs
-    outputs signals)
+    values frozen value method neuron neurons bench arg layer model files images heatmap bad_models
+    bad_inputs outputs signals interrupt progress)
 
 run_section() {
     box=$folder/$1
