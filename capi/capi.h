@@ -157,6 +157,9 @@ size_t capi_tape_call_count(const capi_tape *tape);
  *  positions…]. The sizes are lent by the tape. */
 size_t capi_tape_sizes(const capi_tape *tape, size_t call, const int64_t **sizes);
 
+/** The memory of all weights on the way to the layer, in bytes. */
+uint64_t capi_tape_weight_bytes(const capi_tape *tape);
+
 /** A part of the layer's value at some positions, and what is computed for it. It borrows the
  *  tape. */
 typedef struct capi_part capi_part;

@@ -15,6 +15,8 @@ using MaybeTensor = c10::optional<at::Tensor>;
 TapeOperatorPtr make_convolution(const SlidingWindows &windows, const at::Tensor &weight,
                                  const MaybeTensor &bias, int64_t groups);
 
+bool has_onednn(const at::Tensor &tensor); // whether oneDNN can compute with it
+
 // tape_linear.cpp: features of [examples, features].
 TapeOperatorPtr make_linear(const at::Tensor &weight, const MaybeTensor &bias);
 

@@ -9,9 +9,11 @@
  * all neurons. */
 static const double MOST_SHARE = 0.7;
 
-/* Examples, and neurons of them, that fit into the caches together run fastest. */
+/* Examples, and neurons of them, that fit into the caches together run fastest; unless it is the
+ * weights that have to be fetched for every pass. */
 static const uint64_t FORWARD_BYTES = UINT64_C(8) << 20;
 static const uint64_t BACKWARD_BYTES = UINT64_C(16) << 20;
+static const uint64_t MOST_BYTES = UINT64_C(256) << 20;
 
 /* A tape at work. */
 typedef struct tape_work {
@@ -75,8 +77,12 @@ static uint64_t at_most(uint64_t room, uint64_t each, uint64_t most) {
     return fit < 1 ? 1 : fit < most ? fit : most;
 }
 
-static uint64_t limited(const tape_work *w, uint64_t bytes) {
+/* How many bytes a pass may take: at least so many are good. */
+static uint64_t pass_bytes(const tape_work *w, uint64_t bytes) {
+    const uint64_t weights = 2 * capi_tape_weight_bytes(w->tape);
     const uint64_t limit = w->a->options.memory_limit / 2; /* forward and backward */
+    if (weights > bytes)
+        bytes = weights < MOST_BYTES ? weights : MOST_BYTES;
     return limit != 0 && limit < bytes ? limit : bytes;
 }
 
@@ -89,7 +95,7 @@ static ntap_status differentiate(tape_work *w, const capi_part *part, const capi
                                  int64_t examples, const size_t *neurons, size_t count) {
     const size_t ndim = w->value.ndim;
     const uint64_t each = capi_part_bytes(part) * (uint64_t)examples;
-    const size_t at_once = (size_t)at_most(limited(w, BACKWARD_BYTES), each, count);
+    const size_t at_once = (size_t)at_most(pass_bytes(w, BACKWARD_BYTES), each, count);
     capi_range *ranges = (capi_range *)malloc(at_once * ndim * sizeof *ranges);
     ntap_status status = ranges != NULL
                              ? NTAP_OK
@@ -123,7 +129,7 @@ static ntap_status run_part(tape_work *w, const capi_part *part, const size_t *n
                             size_t count) {
     const int64_t batch = w->value.sizes[0];
     const int64_t at_once =
-        (int64_t)at_most(limited(w, FORWARD_BYTES), capi_part_bytes(part), (uint64_t)batch);
+        (int64_t)at_most(pass_bytes(w, FORWARD_BYTES), capi_part_bytes(part), (uint64_t)batch);
     w->computed += capi_part_share(part) * (double)count;
     for (int64_t first = 0; first < batch; first += at_once) {
         const int64_t examples = batch - first < at_once ? batch - first : at_once;
