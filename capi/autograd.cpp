@@ -12,7 +12,7 @@ namespace {
 
 // Where larger batches gained no more, as bench/ measures it.
 constexpr size_t kMostBatched = 64;
-constexpr size_t kBatchedBytes = size_t{256} << 20;
+constexpr size_t kBatchedBytes = 4 << 20; // larger tensors leave the caches, and nothing is gained
 // About how many gradients of the size of both ends are alive at once.
 constexpr size_t kGradientsAlive = 4;
 

@@ -15,8 +15,9 @@ bool TapeWeight::holds() const {
 }
 
 bool Tape::holds() const {
-    return std::all_of(weights.begin(), weights.end(),
-                       [](const TapeWeight &weight) { return weight.holds(); });
+    const auto holds = [](const auto &relied_on) { return relied_on.holds(); };
+    return std::all_of(weights.begin(), weights.end(), holds) &&
+           std::all_of(assumptions.begin(), assumptions.end(), holds);
 }
 
 namespace {

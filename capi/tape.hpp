@@ -2,6 +2,7 @@
 // them treats the examples of a batch separately, can be computed in part, and knows its reverse.
 #pragma once
 
+#include "planner.hpp"
 #include "region.hpp"
 
 #include <memory>
@@ -66,6 +67,7 @@ struct Tape {
     std::vector<double> costs; // of each of them as a whole
     size_t element_size = 0;   // in bytes
     std::vector<TapeWeight> weights;
+    std::vector<Assumption> assumptions;
 
     bool holds() const;
 };

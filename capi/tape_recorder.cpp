@@ -288,18 +288,21 @@ void TapeRecorder::visit_attribute(const Node *node) {
         throw NotRecordable();
     const auto object = owner.constant.toObject();
     const size_t slot = object->type()->getAttributeSlot(node->s(attr::name));
-    Recorded recorded = Recorded::of(object->getSlot(slot));
-    if (recorded.constant.isObject())
+    const c10::IValue &value = object->getSlot(slot);
+    Recorded recorded = Recorded::of(value);
+    if (value.isObject()) {
         recorded.kind = Kind::kObject;
-    else if (!recorded.constant.isTensor() || !recorded.constant.toTensor().defined())
-        recorded = Recorded(); // it may change
-    else
+    } else if (value.isTensor() && value.toTensor().defined()) {
+        const at::Tensor tensor = value.toTensor();
         recorded.kind = Kind::kWeight;
-    if (recorded.kind == Kind::kWeight) {
-        const at::Tensor tensor = recorded.constant.toTensor();
         tape_->weights.push_back(TapeWeight{object, slot, tensor,
                                             tensor.has_storage() ? tensor.data_ptr() : nullptr,
                                             tensor.is_inference() ? 0 : tensor._version()});
+    } else if (value.isIntList()) {
+        recorded.constant = value.deepcopy();
+        tape_->assumptions.push_back(Assumption{object, slot, recorded.constant});
+    } else {
+        recorded = Recorded(); // it may change
     }
     known_[node->output()] = recorded;
 }

@@ -352,6 +352,7 @@ const std::unordered_map<std::string, Rule> &structural_rules() {
         {"aten::conv1d", convolution_nd},
         {"aten::conv2d", convolution_nd},
         {"aten::conv3d", convolution_nd},
+        {"aten::_convolution_mode", convolution_nd},
         {"aten::convolution", convolution},
         {"aten::_convolution", convolution},
         {"aten::linear", linear},

@@ -80,7 +80,7 @@ static uint64_t at_most(uint64_t room, uint64_t each, uint64_t most) {
 /* How many bytes a pass may take: at least so many are good. */
 static uint64_t pass_bytes(const tape_work *w, uint64_t bytes) {
     const uint64_t weights = 2 * capi_tape_weight_bytes(w->tape);
-    const uint64_t limit = w->a->options.memory_limit / 2; /* forward and backward */
+    const uint64_t limit = (w->a->options.memory_limit + 1) / 2; /* forward and backward */
     if (weights > bytes)
         bytes = weights < MOST_BYTES ? weights : MOST_BYTES;
     return limit != 0 && limit < bytes ? limit : bytes;

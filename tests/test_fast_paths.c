@@ -1,0 +1,186 @@
+/* The fast paths: on models that are special in what a neuron looks at, every neuron's gradient is
+ * captum's, and what autograd gives for all of the cut model. See fixtures/make_fast_paths.py. */
+#include "fixture_support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const double TOLERANCE = 1e-12; /* of the largest element, in float64 */
+
+/* A layer of a case, ready. */
+typedef struct layer {
+    ntap_module *module;
+    ntap_neuron_gradient *gradient;
+    ntap_tensor *inputs[MOST_TENSORS];
+    size_t n_inputs;
+} layer;
+
+static void open_layer(const char *model, const char *path, layer *l) {
+    l->module = load_fixture(model);
+    assert_ok(ntap_neuron_gradient_new(l->module, path, NULL, &l->gradient, &test_err));
+}
+
+static layer open_case(const json_t *item) {
+    layer l;
+    memset(&l, 0, sizeof l);
+    open_layer(text_of(item, "model"), text_of(item, "layer"), &l);
+    l.n_inputs = read_tensors(json_object_get(item, "inputs"), l.inputs);
+    return l;
+}
+
+static const ntap_tensor *const *inputs_of(const layer *l) {
+    return (const ntap_tensor *const *)l->inputs;
+}
+
+static void free_all(ntap_tensor **tensors, size_t count) {
+    for (size_t i = 0; i < count; ++i)
+        ntap_tensor_free(tensors[i]);
+}
+
+static void close_layer(layer *l) {
+    free_all(l->inputs, l->n_inputs);
+    ntap_neuron_gradient_free(l->gradient);
+    ntap_module_free(l->module);
+}
+
+static void check_equal(ntap_tensor *const *actual, ntap_tensor *const *expected, size_t count) {
+    for (size_t i = 0; i < count; ++i)
+        assert_close(actual[i], expected[i], TOLERANCE);
+}
+
+/* B24: several neurons in one call. */
+static void b24_many_neurons_are_captums(void **state) {
+    const json_t *item = (const json_t *)*state;
+    const json_t *neurons = json_object_get(item, "neurons");
+    layer l = open_case(item);
+    const size_t n = json_array_size(neurons);
+    ntap_selector **selectors = (ntap_selector **)calloc(n, sizeof(ntap_selector *));
+    ntap_tensor *expected[MOST_TENSORS];
+    ntap_tensor *grads[MOST_TENSORS];
+    ntap_attribute_report report = NTAP_ATTRIBUTE_REPORT_INIT;
+    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+    options.report = &report;
+    for (size_t i = 0; i < n; ++i)
+        assert_ok(ntap_selector_parse(json_string_value(json_array_get(neurons, i)), &selectors[i],
+                                      &test_err));
+    assert_ok(ntap_neuron_gradient_attribute_many(l.gradient, inputs_of(&l), l.n_inputs,
+                                                  (const ntap_selector *const *)selectors, n,
+                                                  &options, grads, &test_err));
+    assert_int_equal(report.fast_path, 1);
+    assert_int_equal(read_tensors(json_object_get(item, "expected"), expected), l.n_inputs);
+    check_equal(grads, expected, l.n_inputs);
+    for (size_t i = 0; i < n; ++i)
+        ntap_selector_free(selectors[i]);
+    free(selectors);
+    free_all(expected, l.n_inputs);
+    free_all(grads, l.n_inputs);
+    close_layer(&l);
+}
+
+static void attribute_all(const layer *l, const ntap_attribute_options *options,
+                          ntap_tensor **grads) {
+    assert_ok(ntap_neuron_gradient_attribute_all(l->gradient, inputs_of(l), l->n_inputs, options,
+                                                 grads, &test_err));
+}
+
+/* Every single neuron of the layer, in passes as large as they get and as small as they get. */
+static void all_neurons_equal_those_by_autograd(void **state) {
+    layer l = open_case((const json_t *)*state);
+    ntap_tensor *plain[MOST_TENSORS];
+    ntap_tensor *fast[MOST_TENSORS];
+    ntap_attribute_report report = NTAP_ATTRIBUTE_REPORT_INIT;
+    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+    options.report = &report;
+    options.fast_paths = NTAP_FAST_PATHS_OFF;
+    attribute_all(&l, &options, plain);
+    assert_int_equal(report.fast_path, 0);
+    options.fast_paths = NTAP_FAST_PATHS_AUTO;
+    attribute_all(&l, &options, fast);
+    assert_int_equal(report.fast_path, 1);
+    check_equal(fast, plain, l.n_inputs);
+    free_all(fast, l.n_inputs);
+    options.memory_limit = 1;
+    attribute_all(&l, &options, fast);
+    assert_int_equal(report.examples_at_once, 1);
+    assert_int_equal(report.neurons_at_once, 1);
+    check_equal(fast, plain, l.n_inputs);
+    free_all(fast, l.n_inputs);
+    free_all(plain, l.n_inputs);
+    close_layer(&l);
+}
+
+/* A group of neurons that slices pick: one window for all of them. */
+static void slices_equal_those_by_autograd(void **state) {
+    static const char *const texts[] = {"0", ":,1:", "0,::2,-1", "1:,1:3,:2", ":1", "0,1:1"};
+    layer l = open_case((const json_t *)*state);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) {
+        ntap_selector *selector = NULL;
+        ntap_tensor *plain[MOST_TENSORS];
+        ntap_tensor *fast[MOST_TENSORS];
+        ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+        options.fast_paths = NTAP_FAST_PATHS_OFF;
+        assert_ok(ntap_selector_parse(texts[i], &selector, &test_err));
+        const ntap_status status = ntap_neuron_gradient_attribute(
+            l.gradient, inputs_of(&l), l.n_inputs, selector, &options, plain, &test_err);
+        options.fast_paths = NTAP_FAST_PATHS_AUTO;
+        assert_int_equal(status,
+                         ntap_neuron_gradient_attribute(l.gradient, inputs_of(&l), l.n_inputs,
+                                                        selector, &options, fast, NULL));
+        if (status == NTAP_OK) { /* not every one fits every layer */
+            check_equal(fast, plain, l.n_inputs);
+            free_all(plain, l.n_inputs);
+            free_all(fast, l.n_inputs);
+        }
+        ntap_selector_free(selector);
+    }
+    close_layer(&l);
+}
+
+/* ---- how much is computed ---- */
+
+static double computed_for(const char *model, const char *path, const char *neuron) {
+    layer l;
+    memset(&l, 0, sizeof l);
+    open_layer(model, path, &l);
+    l.n_inputs = 1;
+    l.inputs[0] = read_fixture("fast_paths/strides.x0.npy");
+    ntap_selector *selector = NULL;
+    ntap_tensor *grad = NULL;
+    ntap_attribute_report report = NTAP_ATTRIBUTE_REPORT_INIT;
+    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+    options.report = &report;
+    assert_ok(ntap_selector_parse(neuron, &selector, &test_err));
+    assert_ok(ntap_neuron_gradient_attribute(l.gradient, inputs_of(&l), 1, selector, &options,
+                                             &grad, &test_err));
+    ntap_selector_free(selector);
+    ntap_tensor_free(grad);
+    close_layer(&l);
+    return report.computed;
+}
+
+/* A position of 7 x 6 costs a 42nd (the layer's own positions are all there is to compute). */
+static void a_window_costs_its_share(void **state) {
+    (void)state;
+    const double one = computed_for("fast_paths/strides.scripted.pt", "rest", "1,3,3");
+    const double row = computed_for("fast_paths/strides.scripted.pt", "rest", "1,3,:");
+    const double channel = computed_for("fast_paths/strides.scripted.pt", "rest", "1,:,:");
+    assert_true(one > 0.9 / 42 && one < 1.1 / 42);
+    assert_true(row > 0.9 / 7 && row < 1.1 / 7);
+    assert_true(channel > 0.9 && channel <= 1.0);
+}
+
+int main(void) {
+    static const struct {
+        const char *group;
+        CMUnitTestFunction test;
+    } tests[] = {
+        {"many neurons", b24_many_neurons_are_captums},
+        {"all neurons", all_neurons_equal_those_by_autograd},
+        {"slices", slices_equal_those_by_autograd},
+    };
+    const struct CMUnitTest others[] = {cmocka_unit_test(a_window_costs_its_share)};
+    int failed = cmocka_run_group_tests_name("windows", others, NULL, NULL);
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; ++i)
+        failed += run_cases(tests[i].group, load_cases("fast_paths/cases.json"), tests[i].test);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
