@@ -207,7 +207,8 @@ static ntap_status order_neurons(tape_work *w, size_t *count) {
             w->order[(*count)++] = neuron;
     sort_neurons(w, w->order, spare, *count);
     free(spare);
-    return ntapi_attribution_advance(w->a, (int64_t)(n - *count) * w->value.sizes[0]);
+    return *count == n ? NTAP_OK
+                       : ntapi_attribution_advance(w->a, (int64_t)(n - *count) * w->value.sizes[0]);
 }
 
 static ntap_status run_neurons(tape_work *w, ntap_tensor **grads) {

@@ -465,6 +465,27 @@ static void attributions(void **state) {
     assert_untouched(grad);
 }
 
+static void attributions_of_many(void **state) {
+    const ntap_tensor *const inputs[] = {all.tensor};
+    const ntap_selector *const selectors[] = {all.selector};
+    ntap_tensor *grad = (ntap_tensor *)POISON;
+    (void)state;
+    refuses("gradient is NULL", ntap_neuron_gradient_attribute_many, NULL, inputs, 1, selectors, 1,
+            NULL, &grad);
+    refuses("inputs is NULL", ntap_neuron_gradient_attribute_many, all.gradient, NULL, 1, selectors,
+            1, NULL, &grad);
+    refuses("selectors is NULL", ntap_neuron_gradient_attribute_many, all.gradient, inputs, 1, NULL,
+            1, NULL, &grad);
+    refuses("grads is NULL", ntap_neuron_gradient_attribute_many, all.gradient, inputs, 1,
+            selectors, 1, NULL, NULL);
+    refuses("gradient is NULL", ntap_neuron_gradient_attribute_all, NULL, inputs, 1, NULL, &grad);
+    refuses("inputs is NULL", ntap_neuron_gradient_attribute_all, all.gradient, NULL, 1, NULL,
+            &grad);
+    refuses("grads is NULL", ntap_neuron_gradient_attribute_all, all.gradient, inputs, 1, NULL,
+            NULL);
+    assert_untouched(grad);
+}
+
 static void additional_arguments(void **state) {
     const ntap_tensor *const inputs[] = {all.tensor};
     const ntap_value *const nulls[] = {NULL};
@@ -578,6 +599,7 @@ int main(void) {
         cmocka_unit_test(selectors),
         cmocka_unit_test(gradients),
         cmocka_unit_test(attributions),
+        cmocka_unit_test(attributions_of_many),
         cmocka_unit_test(additional_arguments),
         cmocka_unit_test(torch_bridge),
         cmocka_unit_test(frees),

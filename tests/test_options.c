@@ -55,6 +55,11 @@ static void attribute_defaults_are_zero(void **state) {
     assert_int_equal(macro.n_additional_arguments, zeroed.n_additional_arguments);
     assert_int_equal(macro.call, zeroed.call);
     assert_int_equal(macro.unused_inputs, zeroed.unused_inputs);
+    assert_int_equal(macro.fast_paths, zeroed.fast_paths);
+    assert_int_equal(macro.memory_limit, zeroed.memory_limit);
+    assert_true(macro.progress == zeroed.progress);
+    assert_ptr_equal(macro.progress_context, zeroed.progress_context);
+    assert_ptr_equal(macro.report, zeroed.report);
 }
 
 /* ---- the functions that take options ---- */
