@@ -222,6 +222,9 @@ void ScriptModel::move(const at::Device *device, const at::ScalarType *dtype) {
         convert(buffer);
     for (auto &exchange : exchanges)
         exchange.first.set_data(exchange.second);
+    const std::lock_guard<std::mutex> lock(planning_mutex_);
+    for (const auto &program : programs_)
+        program.second->tapes.clear();
 }
 
 } // namespace neurotap

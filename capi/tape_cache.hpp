@@ -43,6 +43,12 @@ class TapeCache {
         return tapes_.front().second;
     }
 
+    // The weights are about to be others; tapes hold on to those that they know.
+    void clear() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        tapes_.clear();
+    }
+
   private:
     static constexpr size_t kMostTapes = 16;
 

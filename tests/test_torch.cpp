@@ -390,6 +390,17 @@ void a_model_from_inference_mode_is_differentiated_on_a_tape(void **) {
     assert_equal(NeuronGradient(module, "fc2").attribute({x}, "2")[0], expected);
 }
 
+/* B24 */
+void many_neurons_are_the_single_ones_stacked(void **) {
+    const NeuronGradient gradient(neurotap::module(load("mlp_f64.scripted.pt")), "fc2");
+    const at::Tensor x = numbers({3, 6});
+    const at::Tensor many = gradient.attribute_many({x}, {"2", "0:2"})[0];
+    const at::Tensor all = gradient.attribute_all({x})[0];
+    assert_true(at::allclose(many[0], gradient.attribute({x}, "2")[0]));
+    assert_true(at::allclose(many[1], gradient.attribute({x}, "0:2")[0]));
+    assert_true(at::allclose(all[2], many[0]));
+}
+
 /* ---- functions ---- */
 
 /* Counts how often it was destroyed without having been moved from. */
@@ -739,6 +750,7 @@ int main() {
         cmocka_unit_test(weights_that_are_replaced_are_followed),
         cmocka_unit_test(a_new_dtype_is_followed),
         cmocka_unit_test(a_model_from_inference_mode_is_differentiated_on_a_tape),
+        cmocka_unit_test(many_neurons_are_the_single_ones_stacked),
         cmocka_unit_test(a_function_is_a_module_with_the_layers_it_tells_of),
         cmocka_unit_test(a_function_modifies_a_model),
         cmocka_unit_test(functions_are_destroyed_once_with_what_was_made_from_them),

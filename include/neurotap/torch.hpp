@@ -459,21 +459,26 @@ class NeuronGradient {
     std::vector<at::Tensor>
     attribute(const std::vector<at::Tensor> &inputs, const Selector &selector,
               const std::vector<c10::IValue> &additional_arguments = {}) const {
-        const auto tensors = detail::wrap_all<Tensor>(inputs);
-        const auto values = detail::wrap_all<Value>(additional_arguments);
-        const auto arguments = detail::pointers(values);
-        ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
-        options.additional_arguments = arguments.data();
-        options.n_additional_arguments = arguments.size();
-        std::vector<ntap_tensor *> grads(inputs.size());
-        detail::call(ntap_neuron_gradient_attribute, gradient_.get(),
-                     detail::pointers(tensors).data(), tensors.size(), selector.get(), &options,
-                     grads.data());
-        std::vector<at::Tensor> result;
-        result.reserve(grads.size());
-        for (ntap_tensor *grad : grads)
-            result.push_back(unwrap(Tensor(grad).get()));
-        return result;
+        return run(inputs, additional_arguments, ntap_neuron_gradient_attribute, selector.get());
+    }
+
+    /** Those of several neurons, one after the other along a new first dimension:
+     *  ntap_neuron_gradient_attribute_many(). */
+    std::vector<at::Tensor>
+    attribute_many(const std::vector<at::Tensor> &inputs, const std::vector<std::string> &selectors,
+                   const std::vector<c10::IValue> &additional_arguments = {}) const {
+        std::vector<Selector> made;
+        for (const std::string &selector : selectors)
+            made.push_back(bridge::selector(selector));
+        return run(inputs, additional_arguments, ntap_neuron_gradient_attribute_many,
+                   detail::pointers(made).data(), made.size());
+    }
+
+    /** Those of all neurons of the layer: ntap_neuron_gradient_attribute_all(). */
+    std::vector<at::Tensor>
+    attribute_all(const std::vector<at::Tensor> &inputs,
+                  const std::vector<c10::IValue> &additional_arguments = {}) const {
+        return run(inputs, additional_arguments, ntap_neuron_gradient_attribute_all);
     }
 
     std::vector<at::Tensor>
@@ -487,6 +492,27 @@ class NeuronGradient {
   private:
     using Handle =
         std::unique_ptr<ntap_neuron_gradient, detail::Release<ntap_neuron_gradient_free>>;
+
+    template <typename Function, typename... Neurons>
+    std::vector<at::Tensor> run(const std::vector<at::Tensor> &inputs,
+                                const std::vector<c10::IValue> &additional_arguments,
+                                Function function, const Neurons &...neurons) const {
+        const auto tensors = detail::wrap_all<Tensor>(inputs);
+        const auto values = detail::wrap_all<Value>(additional_arguments);
+        const auto arguments = detail::pointers(values);
+        ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+        options.additional_arguments = arguments.data();
+        options.n_additional_arguments = arguments.size();
+        std::vector<ntap_tensor *> grads(inputs.size());
+        detail::call(function, gradient_.get(), detail::pointers(tensors).data(), tensors.size(),
+                     neurons..., &options, grads.data());
+        std::vector<at::Tensor> result;
+        result.reserve(grads.size());
+        for (ntap_tensor *grad : grads)
+            result.push_back(unwrap(Tensor(grad).get()));
+        return result;
+    }
+
     Handle gradient_;
 };
 
