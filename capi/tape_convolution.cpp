@@ -14,6 +14,10 @@ namespace {
 // libtorch takes oneDNN for gradients if there are two examples, or this many elements.
 constexpr int64_t kFewElements = 20480;
 
+// Up to here a matrix product at a single position is faster than what oneDNN does to the weights
+// first.
+constexpr int64_t kFewMultiplications = int64_t{1} << 19;
+
 class Convolution final : public TapeOperator {
   public:
     Convolution(const SlidingWindows &windows, const at::Tensor &weight, const MaybeTensor &bias,
@@ -41,6 +45,9 @@ class Convolution final : public TapeOperator {
 
     at::Tensor forward(std::vector<at::Tensor> operands, const Region &out,
                        Saved & /*saved*/) const override {
+        if (is_product(out, operands[0].size(0)))
+            return at::linear(operands[0].flatten(1), weight_.flatten(1), bias_)
+                .view(sizes_at_one_position(operands[0].size(0), weight_.size(0), false));
         const WindowStep step(windows_, out, false);
         const at::Tensor operand = step.pad(operands[0], 0);
         if (has_onednn(operand) && windows_.size() > 1)
@@ -51,6 +58,9 @@ class Convolution final : public TapeOperator {
     }
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
+        if (is_product(how.out, gradient.size(0)))
+            return {at::mm(gradient.flatten(1), weight_.flatten(1))
+                        .view(sizes_at_one_position(gradient.size(0), weight_.size(1), true))};
         const WindowStep step(windows_, how.out, false);
         auto sizes = padded_sizes(gradient.size(0), how.out, step);
         const bool twice =
@@ -68,6 +78,24 @@ class Convolution final : public TapeOperator {
     }
 
   private:
+    // At one position, and with nothing of the kernel outside, it is a product of matrices.
+    bool is_product(const Region &out, int64_t rows) const {
+        bool inside = groups_ == 1 && rows * weight_.numel() <= kFewMultiplications;
+        for (size_t i = 0; i < windows_.size() && inside; ++i) {
+            const auto part = windows_[i].look_at(out[i]);
+            inside = out[i].count == 1 && part.before == 0 && part.after == 0 &&
+                     part.inputs.count == windows_[i].kernel;
+        }
+        return inside;
+    }
+
+    Sizes sizes_at_one_position(int64_t rows, int64_t channels, bool operand) const {
+        Sizes sizes{rows, channels};
+        for (const SlidingWindow &window : windows_)
+            sizes.push_back(operand ? window.kernel : 1);
+        return sizes;
+    }
+
     Sizes padded_sizes(int64_t rows, const Region &out, const WindowStep &step) const {
         Sizes sizes{rows, weight_.size(1) * groups_};
         for (size_t i = 0; i < windows_.size(); ++i) {
