@@ -41,6 +41,10 @@ class QuietWarnings {
     WarningHandlerGuard guard_{&silent_};
 };
 
+// libtorch settles a thread's number of threads at its first parallel loop; oneDNN, called before
+// one, would take all cores.
+inline void settle_num_threads() { (void)at::get_num_threads(); }
+
 // Turns the exception in flight into a status and a message. `fallback` is the status of errors
 // that say nothing of their kind: what the caller was doing.
 ntap_status translate_exception(ntap_error *err, ntap_status fallback) noexcept;
@@ -49,6 +53,7 @@ template <typename Body>
 ntap_status guarded(ntap_error *err, ntap_status fallback, Body &&body) noexcept {
     try {
         QuietWarnings quiet;
+        settle_num_threads();
         body();
         return NTAP_OK;
     } catch (...) {
