@@ -141,7 +141,7 @@ at::Tensor constant_operand(const TapeRecorder &r, const Value *value, const Siz
     if (recorded.kind == Recorded::Kind::kConstant && recorded.constant.isTensor() &&
         recorded.constant.toTensor().dim() == 0) // a number in a trace
         return recorded.constant.toTensor();
-    const at::Tensor tensor = r.weight(value);
+    at::Tensor tensor = r.weight(value);
     const auto ndim = static_cast<int64_t>(operand.size());
     require(tensor.dim() < ndim || (tensor.dim() == ndim && tensor.size(0) == 1));
     return tensor;

@@ -16,7 +16,7 @@ class Relu final : public PointwiseOperator {
     at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
                        Saved &saved) const override {
         at::Tensor &operand = operands[0];
-        const at::Tensor result = is_ours_alone(operand) ? at::relu_(operand) : at::relu(operand);
+        at::Tensor result = is_ours_alone(operand) ? at::relu_(operand) : at::relu(operand);
         saved = {result};
         return result;
     }

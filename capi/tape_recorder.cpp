@@ -375,7 +375,7 @@ bool TapeRecorder::fold(const Node *node) {
 
 TapeRecorder::TapeRecorder(const Program &program, const std::vector<Sizes> &inputs,
                            at::ScalarType dtype)
-    : program_(program), dtype_(dtype) {
+    : dtype_(dtype) {
     Recorded self = Recorded::of(program.self);
     self.kind = Kind::kObject;
     known_[program.graph->inputs().at(0)] = self;

@@ -89,7 +89,6 @@ class TapeRecorder {
     Recorded add_cell(size_t value, size_t family);
     void write(const torch::jit::Value *target, size_t value);
 
-    const Program &program_;
     at::ScalarType dtype_;
     std::shared_ptr<Tape> tape_ = std::make_shared<Tape>();
     std::vector<Cell> cells_;
