@@ -92,7 +92,7 @@ struct PoolWindows {
 
 PoolWindows pool_windows(const TapeRecorder &r, const Node *node, const Value *dilation,
                          bool round_up) {
-    const Sizes operand = r.sizes(node->input(0));
+    const Sizes &operand = r.sizes(node->input(0));
     require(operand.size() >= 3);
     const size_t n = operand.size() - 2;
     const auto kernel = r.ints(node->input(1), n);
@@ -347,63 +347,66 @@ void is_none(TapeRecorder &r, const Node *node) {
     r.put_constant(node, node->kind() == torch::jit::aten::__isnot__);
 }
 
-const std::unordered_map<std::string, Rule> &structural_rules() {
-    static const std::unordered_map<std::string, Rule> rules = {
-        {"aten::conv1d", convolution_nd},
-        {"aten::conv2d", convolution_nd},
-        {"aten::conv3d", convolution_nd},
-        {"aten::_convolution_mode", convolution_nd},
-        {"aten::convolution", convolution},
-        {"aten::_convolution", convolution},
-        {"aten::linear", linear},
-        {"aten::max_pool1d", max_pool},
-        {"aten::max_pool2d", max_pool},
-        {"aten::max_pool3d", max_pool},
-        {"aten::avg_pool1d", average_pool},
-        {"aten::avg_pool2d", average_pool},
-        {"aten::avg_pool3d", average_pool},
-        {"aten::adaptive_avg_pool1d", adaptive_average_pool},
-        {"aten::adaptive_avg_pool2d", adaptive_average_pool},
-        {"aten::adaptive_avg_pool3d", adaptive_average_pool},
-        {"aten::mean", mean},
-        {"aten::batch_norm", batch_norm},
-        {"aten::dropout", dropout},
-        {"aten::dropout_", dropout},
-        {"aten::feature_dropout", dropout},
-        {"aten::feature_dropout_", dropout},
-        {"aten::alpha_dropout", dropout},
-        {"aten::alpha_dropout_", dropout},
-        {"aten::feature_alpha_dropout", dropout},
-        {"aten::contiguous", same_memory},
-        {"aten::flatten", flatten},
-        {"aten::view", view},
-        {"aten::reshape", view},
-        {"aten::cat", concatenate},
-        {"aten::concat", concatenate},
-        {"aten::pad", pad},
-        {"aten::constant_pad_nd", constant_pad},
-        {"aten::reflection_pad1d", reflection_pad},
-        {"aten::reflection_pad2d", reflection_pad},
-        {"aten::reflection_pad3d", reflection_pad},
-        {"aten::replication_pad1d", replication_pad},
-        {"aten::replication_pad2d", replication_pad},
-        {"aten::replication_pad3d", replication_pad},
-        {"aten::size", size},
-        {"aten::dim", dim},
-        {"aten::__is__", is_none},
-        {"aten::__isnot__", is_none},
-    };
-    return rules;
-}
+struct NamedRule {
+    const char *name;
+    Rule rule;
+};
+
+constexpr NamedRule kRules[] = {
+    {"aten::conv1d", convolution_nd},
+    {"aten::conv2d", convolution_nd},
+    {"aten::conv3d", convolution_nd},
+    {"aten::_convolution_mode", convolution_nd},
+    {"aten::convolution", convolution},
+    {"aten::_convolution", convolution},
+    {"aten::linear", linear},
+    {"aten::max_pool1d", max_pool},
+    {"aten::max_pool2d", max_pool},
+    {"aten::max_pool3d", max_pool},
+    {"aten::avg_pool1d", average_pool},
+    {"aten::avg_pool2d", average_pool},
+    {"aten::avg_pool3d", average_pool},
+    {"aten::adaptive_avg_pool1d", adaptive_average_pool},
+    {"aten::adaptive_avg_pool2d", adaptive_average_pool},
+    {"aten::adaptive_avg_pool3d", adaptive_average_pool},
+    {"aten::mean", mean},
+    {"aten::batch_norm", batch_norm},
+    {"aten::dropout", dropout},
+    {"aten::dropout_", dropout},
+    {"aten::feature_dropout", dropout},
+    {"aten::feature_dropout_", dropout},
+    {"aten::alpha_dropout", dropout},
+    {"aten::alpha_dropout_", dropout},
+    {"aten::feature_alpha_dropout", dropout},
+    {"aten::contiguous", same_memory},
+    {"aten::flatten", flatten},
+    {"aten::view", view},
+    {"aten::reshape", view},
+    {"aten::cat", concatenate},
+    {"aten::concat", concatenate},
+    {"aten::pad", pad},
+    {"aten::constant_pad_nd", constant_pad},
+    {"aten::reflection_pad1d", reflection_pad},
+    {"aten::reflection_pad2d", reflection_pad},
+    {"aten::reflection_pad3d", reflection_pad},
+    {"aten::replication_pad1d", replication_pad},
+    {"aten::replication_pad2d", replication_pad},
+    {"aten::replication_pad3d", replication_pad},
+    {"aten::size", size},
+    {"aten::dim", dim},
+    {"aten::__is__", is_none},
+    {"aten::__isnot__", is_none},
+};
 
 } // namespace
 
 bool apply_rule(TapeRecorder &recorder, const Node *node) {
-    const auto &rules = structural_rules();
-    const auto rule = rules.find(node->kind().toQualString());
-    if (rule == rules.end() || node->outputs().size() != 1)
+    const std::string name = node->kind().toQualString();
+    const auto *rule = std::find_if(std::begin(kRules), std::end(kRules),
+                                    [&](const NamedRule &known) { return name == known.name; });
+    if (rule == std::end(kRules) || node->outputs().size() != 1)
         return apply_elementwise_rule(recorder, node);
-    rule->second(recorder, node);
+    rule->rule(recorder, node);
     return true;
 }
 

@@ -91,24 +91,28 @@ static void maximise(int64_t *value, uint64_t other) {
         *value = (int64_t)other;
 }
 
+static ntap_status differentiate_together(tape_work *w, const capi_part_run *run, int64_t examples,
+                                          const size_t *neurons, size_t count, capi_range *ranges) {
+    const size_t ndim = w->value.ndim;
+    for (size_t i = 0; i < count; ++i)
+        memcpy(ranges + i * ndim, ranges_of(w, neurons[i]), ndim * sizeof *ranges);
+    NTAPI_TRY(capi_part_differentiate(run, neurons, ranges, count, w->a->results, w->a->err));
+    ++w->a->report.backward_passes;
+    maximise(&w->a->report.neurons_at_once, count);
+    return ntapi_attribution_advance(w->a, (int64_t)count * examples);
+}
+
 static ntap_status differentiate(tape_work *w, const capi_part *part, const capi_part_run *run,
                                  int64_t examples, const size_t *neurons, size_t count) {
-    const size_t ndim = w->value.ndim;
     const uint64_t each = capi_part_bytes(part) * (uint64_t)examples;
     const size_t at_once = (size_t)at_most(pass_bytes(w, BACKWARD_BYTES), each, count);
-    capi_range *ranges = (capi_range *)malloc(at_once * ndim * sizeof *ranges);
-    ntap_status status = ranges != NULL
-                             ? NTAP_OK
-                             : ntap_error_set(w->a->err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
+    capi_range *ranges = (capi_range *)malloc(at_once * w->value.ndim * sizeof *ranges);
+    if (ranges == NULL)
+        return ntap_error_set(w->a->err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
+    ntap_status status = NTAP_OK;
     for (size_t first = 0; first < count && status == NTAP_OK; first += at_once) {
         const size_t n = count - first < at_once ? count - first : at_once;
-        for (size_t i = 0; i < n; ++i)
-            memcpy(ranges + i * ndim, ranges_of(w, neurons[first + i]), ndim * sizeof *ranges);
-        status = capi_part_differentiate(run, neurons + first, ranges, n, w->a->results, w->a->err);
-        ++w->a->report.backward_passes;
-        maximise(&w->a->report.neurons_at_once, n);
-        if (status == NTAP_OK)
-            status = ntapi_attribution_advance(w->a, (int64_t)n * examples);
+        status = differentiate_together(w, run, examples, neurons + first, n, ranges);
     }
     free(ranges);
     return status;
