@@ -18,8 +18,9 @@ such a loop takes more than a second, its first neurons are measured (captum 4, 
 time of a loop pass is multiplied: such times are marked ~. Memory: see memory.py.
 
 The JSON has everything that was measured: besides the table the quartiles, how far the gradients
-are from captum's (float32; a ReLU close to 0 may fall on either side), and neurotap's own report.
-growth.py plots how time grows with neurons, batch and image size.
+are from captum's, and neurotap's own report. In deep models differences of some percent are
+float32's rounding: a ReLU close to 0 falls on either side, and captum is as far from float64's
+gradients. growth.py plots how time grows with neurons, batch and image size.
 """
 
 import argparse
