@@ -3,8 +3,8 @@
     make bench-growth
     python3 bench/growth.py --json growth.json --png growth.png
 
-As run.py: the same peers, interleaved, medians; scaled-up times are drawn hollow. The numbers in the
-legend are exponents: time grows with that power, fitted over the upper half of the range.
+As run.py: the same peers, interleaved, medians; scaled-up times are drawn hollow. The numbers in
+the legend are exponents: time grows with that power, fitted over the upper half of the range.
 """
 
 import argparse

@@ -73,7 +73,7 @@ def measure(jobs, n_neurons, budget):
 
 
 def differences(jobs, n_neurons):
-    """How far the gradients are from captum's (or libtorch's), relative to their largest element."""
+    """How far gradients are from captum's, or else libtorch's, by their largest element."""
     count = min(n_neurons, min(PART_OF_LOOP.values()))
     results = {name: job.result(count) for name, job in jobs.items()}
     expected = results.get("captum", results.get("libtorch"))

@@ -295,12 +295,23 @@ def captum_version():
     return captum.__version__ if captum else None
 
 
-def libtorch_copies():
-    """The files of libtorch that are loaded: more than one, and no comparison would be fair."""
+def loaded_files(word):
+    """The libraries in this process whose file names contain the word."""
     maps = Path("/proc/self/maps")
     if not maps.exists():
-        return set()
-    return {line.split()[-1] for line in maps.read_text().splitlines() if "libtorch_cpu" in line}
+        return []
+    paths = {Path(line.split()[-1]) for line in maps.read_text().splitlines() if "/" in line}
+    return sorted(str(path) for path in paths if word in path.name)
+
+
+def blas():
+    """What multiplies matrices: the difference is tenfold."""
+    if torch.backends.mkl.is_available():
+        return "MKL"
+    names = {Path(path).name.split(".so")[0] for path in loaded_files("blas")}
+    if names & {"libopenblas", "libopenblasp", "libopenblas64"}:
+        return "OpenBLAS"
+    return "reference BLAS" if "libblas" in names else ", ".join(sorted(names)) or None
 
 
 class Workshop:
@@ -310,9 +321,10 @@ class Workshop:
         build_folder = Path(build_folder)
         self.neurotap = NeurotapLibrary(build_folder / "libneurotap.so")
         self.libtorch = LibtorchLibrary(build_folder / "bench" / "libneurotap_bench_peer.so")
-        if len(libtorch_copies()) > 1:
+        copies = loaded_files("libtorch_cpu")
+        if len(copies) > 1:  # no comparison would be fair
             raise RuntimeError("Python's torch and neurotap use different copies of libtorch: "
-                               + ", ".join(sorted(libtorch_copies())))
+                               + ", ".join(copies))
 
     def peer_names(self):
         return ["neurotap", "libtorch"] + (["captum"] if captum else [])

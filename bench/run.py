@@ -40,7 +40,7 @@ from cases import select
 from measure import differences, measure
 from memory import peak_memory
 from models import ModelFiles, example_input
-from peers import Workshop, captum_version
+from peers import Workshop, blas, captum_version
 
 SUSPICIOUS = 1e-3  # difference from captum, relative to the largest element
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,7 +54,7 @@ def add_common_arguments(parser):
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", default=1, type=int, help="inside an operator on the CPU")
     parser.add_argument("--seconds", type=float, default=2.0, metavar="S",
-                        help="about how long to measure a case; at least 3 rounds are measured")
+                        help="about how long to measure a case, in at least 3 rounds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything here")
 
 
@@ -65,7 +65,7 @@ def arguments():
     parser.add_argument("--only", default="*", metavar="PATTERN",
                         help="of MODEL/LAYER/BATCH/NEURONS, such as 'resnet18/*/1/64'")
     parser.add_argument("--batch", type=int, action="append", help="only these batch sizes")
-    parser.add_argument("--quick", action="store_true", help="fewer models, no batches, --seconds 0")
+    parser.add_argument("--quick", action="store_true", help="fewer models, no batches, 3 rounds")
     parser.add_argument("--all", action="store_true",
                         help="64 neurons in batches of 16 for image models too: takes hours")
     parser.add_argument("--no-memory", action="store_true", help="leave out peak memory")
@@ -86,7 +86,7 @@ def processor():
 def describe_machine(workshop, args):
     gpu = torch.cuda.get_device_name(args.device) if args.device.startswith("cuda") else None
     return {"processor": processor(), "cores": os.cpu_count(), "threads": args.threads,
-            "device": args.device, "gpu": gpu, "libtorch": workshop.libtorch_version(),
+            "device": args.device, "gpu": gpu, "libtorch": workshop.libtorch_version(), "blas": blas(),
             "captum": captum_version()}
 
 

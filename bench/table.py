@@ -117,6 +117,8 @@ def machine_text(machine):
     if machine.get("gpu"):
         text += f", {machine['gpu']}"
     text += f"; libtorch {machine['libtorch']}"
+    if machine.get("blas"):
+        text += f" with {machine['blas']}"
     return text + (f", captum {machine['captum']}" if machine["captum"] else "; no captum")
 
 
