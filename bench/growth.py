@@ -19,7 +19,7 @@ import torch
 import table
 from measure import measure
 from models import ModelFiles, build, example_input, is_image_model, up_to
-from peers import Workshop
+from peers import Workshop, set_threads
 from run import add_common_arguments, describe_machine, show_progress
 
 NEURONS, BATCHES, SIZES = (1, 4, 16, 64, 256), (1, 2, 4, 8, 16, 32, 64), (64, 128, 224, 320, 512)
@@ -174,7 +174,7 @@ def main():
     if args.redraw:
         measured = json.loads(args.redraw.read_text())
     else:
-        torch.set_num_threads(args.threads)
+        set_threads(args.threads)
         workshop = Workshop(args.build)
         measured = {"machine": describe_machine(workshop, args), "points": []}
         for name, layer in LAYERS:

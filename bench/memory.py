@@ -16,7 +16,7 @@ import torch
 
 from cases import all_cases
 from models import ModelFiles, example_input
-from peers import Workshop
+from peers import Workshop, set_threads
 
 MIB = 2 ** 20
 
@@ -76,14 +76,14 @@ def forked(work):
 
 def main(request):
     """Prints the peaks that the request asks for, by name of the case."""
-    torch.set_num_threads(1)  # threads do not survive the fork: the children start theirs
+    set_threads(1)  # threads do not survive the fork: the children start theirs
     device, counts = request["device"], request["counts"]
     files = ModelFiles(request["models"], request["model"], device)
     peer = Workshop(request["build"]).make(request["peer"], files)
     cases = {case.name: case for case in all_cases() if case.name in counts}
 
     def work(case):
-        torch.set_num_threads(request["threads"])
+        set_threads(request["threads"])
         return peak_of(peer, case, files.about[case.layer], device, counts[case.name])
 
     on_gpu = torch.device(device).type == "cuda"  # which does not survive a fork either

@@ -55,6 +55,13 @@ def from_torchvision(name):
     return lambda: getattr(torchvision.models, name)(weights=None)
 
 
+def vision_transformer():
+    """With weights in the last layer, which torchvision starts at zero."""
+    model = torchvision.models.vit_b_32(weights=None)
+    nn.init.xavier_uniform_(model.heads.head.weight)
+    return model
+
+
 IMAGE = (3, 224, 224)
 
 # How to build it, the shape of one example, and its layers from early to late.
@@ -72,7 +79,7 @@ MODELS = {
               ("features.0", "features.8", "features.18", "classifier.6")),
     "mobilenet_v3": (from_torchvision("mobilenet_v3_large"), IMAGE,
                      ("features.2", "features.8", "features.16", "classifier.3")),
-    "vit_b_32": (from_torchvision("vit_b_32"), IMAGE,
+    "vit_b_32": (vision_transformer, IMAGE,
                  ("conv_proj", "encoder.layers.encoder_layer_5", "heads.head")),
 }
 
@@ -86,9 +93,9 @@ def build(name, device="cpu"):
 
 
 def settle_batch_norms(model, name):
-    """Gives batch norms the statistics of a batch, as training would. With those of a new model,
-    values shrink from layer to layer until the CPU computes with denormal numbers, a hundred times
-    as slowly."""
+    """Gives batch norms the statistics of a batch, as training would. With those of a new model
+    values may shrink from layer to layer until they are denormal numbers, with which CPUs are slow.
+    """
     norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
     if not norms:
         return

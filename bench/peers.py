@@ -308,10 +308,18 @@ def blas():
     """What multiplies matrices: the difference is tenfold."""
     if torch.backends.mkl.is_available():
         return "MKL"
-    names = {Path(path).name.split(".so")[0] for path in loaded_files("blas")}
-    if names & {"libopenblas", "libopenblasp", "libopenblas64"}:
+    if loaded_files("openblas"):
         return "OpenBLAS"
-    return "reference BLAS" if "libblas" in names else ", ".join(sorted(names)) or None
+    return "reference BLAS" if loaded_files("libblas.") else None
+
+
+def set_threads(count):
+    """Inside an operator. An OpenBLAS with threads of its own does not listen to PyTorch."""
+    torch.set_num_threads(count)
+    for path in loaded_files("openblas"):
+        setter = getattr(ctypes.CDLL(path), "openblas_set_num_threads", None)
+        if setter is not None:
+            setter(count)
 
 
 class Workshop:

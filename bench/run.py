@@ -17,6 +17,10 @@ one call, libtorch in one forward and a loop of backward passes, captum in a loo
 such a loop takes more than a second, its first neurons are measured (captum 4, libtorch 8) and the
 time of a loop pass is multiplied: such times are marked ~. Memory: see memory.py.
 
+libtorch multiplies matrices by whatever BLAS the system offers. Debian's default is the reference
+implementation, with which large dense layers take several times as long, for all peers alike;
+`apt install libopenblas0` replaces it. The first line of the output says which one it was.
+
 The JSON has everything that was measured: besides the table the quartiles, how far the gradients
 are from captum's, and neurotap's own report. In deep models differences of some percent are
 float32's rounding: a ReLU close to 0 falls on either side, and captum is as far from float64's
@@ -40,7 +44,7 @@ from cases import select
 from measure import differences, measure
 from memory import peak_memory
 from models import ModelFiles, example_input
-from peers import Workshop, blas, captum_version
+from peers import Workshop, blas, captum_version, set_threads
 
 SUSPICIOUS = 1e-3  # difference from captum, relative to the largest element
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,7 +73,8 @@ def arguments():
     parser.add_argument("--all", action="store_true",
                         help="64 neurons in batches of 16 for image models too: takes hours")
     parser.add_argument("--no-memory", action="store_true", help="leave out peak memory")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the documentation's tables")
+    parser.add_argument("--markdown", type=Path, metavar="FILE",
+                        help="write the documentation's tables")
     return parser.parse_args()
 
 
@@ -86,8 +91,8 @@ def processor():
 def describe_machine(workshop, args):
     gpu = torch.cuda.get_device_name(args.device) if args.device.startswith("cuda") else None
     return {"processor": processor(), "cores": os.cpu_count(), "threads": args.threads,
-            "device": args.device, "gpu": gpu, "libtorch": workshop.libtorch_version(), "blas": blas(),
-            "captum": captum_version()}
+            "device": args.device, "gpu": gpu, "libtorch": workshop.libtorch_version(),
+            "blas": blas(), "captum": captum_version()}
 
 
 def show_progress(text):
@@ -157,7 +162,7 @@ def main():
     args = arguments()
     if args.quick:
         args.seconds = 0
-    torch.set_num_threads(args.threads)
+    set_threads(args.threads)
     workshop = Workshop(args.build)
     machine = describe_machine(workshop, args)
     cases = list(select(args.only, args.batch, args.all, args.quick))
