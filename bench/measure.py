@@ -10,7 +10,7 @@ FEWEST_ROUNDS, MOST_ROUNDS = 3, 25
 
 # How many of the neurons are measured where a peer that loops over them would take too long. What
 # neurotap does with many neurons is no loop, and is always measured in full.
-PART_OF_LOOP = {"captum": 4, "libtorch": 8}
+PART_OF_LOOP = {"captum": 2, "libtorch": 6}
 
 
 class Sampler:

@@ -8,13 +8,13 @@ The peers are in peers.py: captum, called as its documentation does, on the mode
 out if `import captum` fails; it is not in Debian, so point PYTHONPATH to a checkout of it); and
 libtorch_peer.cpp, the same job written by hand for a model that was exported up to the layer. All
 run in this one process, on the same libtorch, weights, input and threads, each once per round, in
-alternating order. The table shows medians over the rounds. "×captum" says how many times as long as
-neurotap captum takes.
+alternating order. The table shows medians over the rounds. "×captum" says how many times as long
+as neurotap captum takes.
 
 Calls are warm: files are loaded, libtorch has compiled what it compiles. 64 neurons are 64 channels
 at one place of an image, or units of a dense layer, or as many as there are; neurotap takes them in
 one call, libtorch in one forward and a loop of backward passes, captum in a loop over calls. Where
-such a loop takes more than a second, its first neurons are measured (captum 4, libtorch 8) and the
+such a loop takes more than a second, its first neurons are measured (captum 2, libtorch 6) and the
 time of a loop pass is multiplied: such times are marked ~. Memory: see memory.py.
 
 libtorch multiplies matrices by whatever BLAS the system offers. Debian's default is the reference
