@@ -180,7 +180,15 @@ def markdown_models(cases):
 
 
 def markdown(cases, machine):
+    """The page: first what the README shows of it."""
     return "\n\n".join((
+        "# Benchmark",
+        "What `make bench` measured; `python3 bench/run.py --help` says how. "
+        + machine_text(machine) + ".",
         "How many times as long as neurotap captum takes, by stage of the model:",
-        markdown_models(cases), "Layer by layer:", markdown_layers(cases),
-        "```\n" + summary_text(cases) + "\n```", machine_text(machine))) + "\n"
+        markdown_models(cases),
+        "Geometric means and worst cases:",
+        "```\n" + summary_text(cases) + "\n```",
+        "Layer by layer:",
+        markdown_layers(cases),
+        "~: scaled up from fewer neurons. –: not measured, or below 1 MiB.")) + "\n"
