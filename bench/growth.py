@@ -23,7 +23,7 @@ from peers import Workshop, set_threads
 from run import add_common_arguments, describe_machine, show_progress
 
 NEURONS, BATCHES, SIZES = (1, 4, 16, 64, 256), (1, 2, 4, 8, 16, 32, 64), (64, 128, 224, 320, 512)
-LAYERS = (("resnet18", "layer2"), ("autoencoder", "10"))  # the second is dense: no images
+LAYERS = (("resnet18", "layer2"), ("autoencoder", "10"))  # the second is dense: drawn dashed
 PANELS = {
     "neurons": ("number of neurons", NEURONS),
     "batch": ("examples in the batch", BATCHES),
@@ -123,43 +123,54 @@ def draw_series(axes, points, panel, model, layer, peer):
         return
     dense = not is_image_model(model)
     axes.plot(values, times, color=COLOURS[peer], linestyle="--" if dense else "-", linewidth=1.8,
-              zorder=2, label=f"{peer}, {model}: {exponent(values, times):.1f}")
+              zorder=2, label=f"{peer}, {model}: {round(exponent(values, times), 1) + 0.0}")
     for value, time, hollow in zip(values, times, scaled):
         axes.plot(value, time, marker="o", markersize=5, color=COLOURS[peer], zorder=3,
                   markerfacecolor="white" if hollow else COLOURS[peer])
+
+
+def duration(milliseconds, _position=None):
+    """As a tick: 100 µs, 10 ms, 1 s."""
+    for unit, size in (("s", 1e3), ("ms", 1), ("µs", 1e-3)):
+        if milliseconds >= size:
+            return f"{milliseconds / size:g} {unit}"
+    return f"{milliseconds:g} ms"
+
+
+def draw_panel(axes, points, panel):
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    label, values = PANELS[panel]
+    for model, layer in LAYERS:
+        for peer in points[0]["peers"]:
+            draw_series(axes, points, panel, model, layer, peer)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xticks(values)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(duration))
+    axes.set_xlabel(label)
+    axes.grid(True, which="major", color="#dddddd", linewidth=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelleft=True)
+    axes.legend(fontsize=9, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=2,
+                title="time grows with the power", title_fontsize=9)
 
 
 def draw(points, machine, path):
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
-    from matplotlib.ticker import FuncFormatter, NullLocator
 
-    figure, panels = pyplot.subplots(1, len(PANELS), figsize=(15, 5.6), sharey=True)
-    for axes, (panel, (label, values)) in zip(panels, PANELS.items()):
-        for model, layer in LAYERS:
-            for peer in points[0]["peers"]:
-                draw_series(axes, points, panel, model, layer, peer)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xticks(values)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.set_xlabel(label)
-        axes.grid(True, which="major", color="#dddddd", linewidth=0.7)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelleft=True)
-        axes.legend(fontsize=8, frameon=False, loc="upper left", title="grows with the power",
-                    title_fontsize=8, alignment="left")
-    low, high = panels[0].get_ylim()
-    panels[0].set_ylim(low, high * 30)  # room for the legends
-    panels[0].set_ylabel("milliseconds")
-    described = ", ".join(f"{model}'s layer {layer}" for model, layer in LAYERS)
-    figure.suptitle(f"Time for the gradients of neurons of {described}\n", fontsize=12)
-    figure.text(0.5, 0.915, table.machine_text(machine) + "; hollow: scaled up from fewer neurons",
+    figure, panels = pyplot.subplots(1, len(PANELS), figsize=(15, 6.4), sharey=True)
+    for axes, panel in zip(panels, PANELS):
+        draw_panel(axes, points, panel)
+    described = " and ".join(f"{model} at layer {layer!r}" for model, layer in LAYERS)
+    figure.suptitle(f"Time for the gradients of neurons: {described}", fontsize=13)
+    figure.text(0.5, 0.925, table.machine_text(machine) + "; hollow: scaled up from fewer neurons",
                 ha="center", fontsize=9, color="#555555")
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0, 1, 0.97))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
