@@ -158,6 +158,17 @@ def print_doubts(results):
                       f"{result['neurons']} neurons")
 
 
+def save(results, machine, args):
+    """After each model, so that a run that is broken off is not lost."""
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps({"machine": machine, "summary": table.summary(results),
+                                         "cases": results}, indent=1))
+    if args.markdown:
+        args.markdown.parent.mkdir(parents=True, exist_ok=True)
+        args.markdown.write_text(table.markdown(results, machine))
+
+
 def main():
     args = arguments()
     if args.quick:
@@ -166,19 +177,16 @@ def main():
     workshop = Workshop(args.build)
     machine = describe_machine(workshop, args)
     cases = list(select(args.only, args.batch, args.all, args.quick))
+    if not cases:
+        sys.exit(f"no case matches {args.only!r}")
     start, results = time.monotonic(), []
     print(table.machine_text(machine) + "\n\n" + table.header())
     for name, of_model in groupby(cases, key=lambda case: case.model):
         results += measure_model(workshop, name, list(of_model), args)
+        save(results, machine, args)
     print("\n" + table.summary_text(results))
     print_doubts(results)
     print(f"{len(results)} cases, {time.monotonic() - start:.0f} s; ~: scaled up, see --help")
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({"machine": machine, "summary": table.summary(results),
-                                         "cases": results}, indent=1))
-    if args.markdown:
-        args.markdown.write_text(table.markdown(results, machine))
 
 
 if __name__ == "__main__":
