@@ -3,10 +3,11 @@
 #include <unordered_set>
 
 namespace neurotap {
+
+#if NTAP_HAS_VMAP
 namespace {
 
 namespace functorch = at::functorch;
-using torch::autograd::Node;
 
 // A level of libtorch's vmap, which belongs to this thread. Left on exceptions too.
 class VmapLevel {
@@ -38,11 +39,6 @@ at::Tensor unwrap(const at::Tensor &gradient, int64_t batch) {
     return gradient.unsqueeze(0).expand(sizes);
 }
 
-bool is_slower_batched(const std::string &name) {
-    return name.find("onvolution") != name.npos || name.find("Rnn") != name.npos ||
-           name.find("rnn") != name.npos;
-}
-
 } // namespace
 
 bool batched_backward(const at::Tensor &output, const std::vector<at::Tensor> &inputs,
@@ -62,6 +58,24 @@ bool batched_backward(const at::Tensor &output, const std::vector<at::Tensor> &i
         return false;
     }
 }
+#else
+bool batched_backward(const at::Tensor & /*output*/, const std::vector<at::Tensor> & /*inputs*/,
+                      const at::Tensor & /*seeds*/,
+                      torch::autograd::variable_list & /*gradients*/) {
+    return false;
+}
+#endif
+
+namespace {
+
+using torch::autograd::Node;
+
+bool is_slower_batched(const std::string &name) {
+    return name.find("onvolution") != name.npos || name.find("Rnn") != name.npos ||
+           name.find("rnn") != name.npos;
+}
+
+} // namespace
 
 bool gains_from_batching(const at::Tensor &output) {
     std::vector<Node *> open{output.grad_fn().get()};

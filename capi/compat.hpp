@@ -6,8 +6,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <ATen/functorch/BatchedTensorImpl.h>
-#include <ATen/functorch/DynamicLayer.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 #include <c10/util/FunctionRef.h>
@@ -30,6 +28,16 @@
 #include <torch/script.h>
 #include <torch/serialize.h>
 #include <torch/version.h>
+
+// From 2.7 on vmap's headers want a JSON library that libtorch's packages need not bring.
+#if TORCH_VERSION_MAJOR < 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR < 7) ||            \
+    __has_include(<nlohmann/json.hpp>)
+#define NTAP_HAS_VMAP 1
+#include <ATen/functorch/BatchedTensorImpl.h>
+#include <ATen/functorch/DynamicLayer.h>
+#else
+#define NTAP_HAS_VMAP 0
+#endif
 
 #define NTAP_STRINGIFY_(x) #x
 #define NTAP_STRINGIFY(x) NTAP_STRINGIFY_(x)
