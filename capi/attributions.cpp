@@ -47,6 +47,30 @@ capi_attributions::capi_attributions(const ntap_tensor *const *inputs, size_t n_
         inputs_.push_back(unwrap(inputs[i], "an input"));
 }
 
+void capi_attributions::gather_on(const at::Device &device) {
+    for (size_t i = 0; i < inputs_.size(); ++i)
+        rows_[i] = make_zeros(joined({n_neurons_}, inputs_[i].sizes()),
+                              inputs_[i].options().requires_grad(c10::nullopt).device(device));
+}
+
+capi_attributions capi_attributions::part(int64_t first_example, int64_t n_examples) const {
+    capi_attributions part;
+    for (const at::Tensor &rows : rows_)
+        part.rows_.push_back(n_examples < 0 || n_examples == rows.size(1)
+                                 ? rows
+                                 : rows.narrow(1, first_example, n_examples));
+    part.inputs_ = inputs_;
+    part.lacks_.resize(lacks_.size());
+    part.n_neurons_ = n_neurons_;
+    part.is_part_ = true;
+    return part;
+}
+
+void capi_attributions::clear() {
+    for (at::Tensor &rows : rows_)
+        rows.zero_();
+}
+
 at::Tensor &capi_attributions::rows(size_t input) {
     if (!rows_[input].defined())
         rows_[input] = make_zeros(joined({n_neurons_}, inputs_[input].sizes()),
@@ -66,7 +90,7 @@ void capi_attributions::put(size_t input, size_t first, const at::Tensor &gradie
         return;
     }
     const at::Tensor plain = gradients.detach().resolve_conj().resolve_neg();
-    if (plain.size(0) == n_neurons_) {
+    if (plain.size(0) == n_neurons_ && !is_part_) {
         const at::Tensor whole = plain.contiguous();
         rows_[input] = is_own(whole) ? whole : whole.clone();
     } else {
@@ -89,6 +113,31 @@ ntap_status capi_attributions_new(const ntap_tensor *const *inputs, size_t n_inp
                                   ntap_error *err) {
     return guarded(err, NTAP_ERROR_INTERNAL,
                    [&] { *attributions = new capi_attributions(inputs, n_inputs, n_neurons); });
+}
+
+ntap_status capi_attributions_new_gathered(const ntap_tensor *const *inputs, size_t n_inputs,
+                                           size_t n_neurons, capi_attributions **attributions,
+                                           ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        const c10::InferenceMode no_inference(false);
+        const at::NoGradGuard no_grad;
+        auto made = std::make_unique<capi_attributions>(inputs, n_inputs, n_neurons);
+        made->gather_on(inputs[0]->tensor.device());
+        *attributions = made.release();
+    });
+}
+
+ntap_status capi_attributions_part(const capi_attributions *whole, int64_t first_example,
+                                   int64_t n_examples, int clear, capi_attributions **part,
+                                   ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        const c10::InferenceMode no_inference(false);
+        const at::NoGradGuard no_grad;
+        auto made = std::make_unique<capi_attributions>(whole->part(first_example, n_examples));
+        if (clear != 0)
+            made->clear();
+        *part = made.release();
+    });
 }
 
 void capi_attributions_free(capi_attributions *attributions) { delete attributions; }

@@ -15,6 +15,12 @@ struct capi_attributions {
   public:
     capi_attributions(const ntap_tensor *const *inputs, size_t n_inputs, size_t n_neurons);
 
+    // All of them on one device, and with all memory there: to be made in parts.
+    void gather_on(const at::Device &device);
+    // Those of some examples, which share the memory.
+    capi_attributions part(int64_t first_example, int64_t n_examples) const;
+    void clear();
+
     size_t n_inputs() const { return inputs_.size(); }
 
     // Those of all neurons for an input: [neurons, …shape of the input…], to be written to.
@@ -31,8 +37,11 @@ struct capi_attributions {
     // What a neuron does not share with any other attribution.
     bool is_own(const at::Tensor &gradients) const;
 
+    capi_attributions() = default;
+
     std::vector<at::Tensor> inputs_;
     std::vector<at::Tensor> rows_; // undefined where nothing has been put yet
     std::vector<bool> lacks_;
-    int64_t n_neurons_;
+    int64_t n_neurons_ = 0;
+    bool is_part_ = false; // the memory is another's
 };

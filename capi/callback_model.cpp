@@ -43,7 +43,7 @@ std::vector<c10::IValue> untyped_arguments(const Arguments &arguments) {
 
 // ---- the model ----
 
-CallbackModel::CallbackModel(std::shared_ptr<const Model> base, ntap_forward_function forward,
+CallbackModel::CallbackModel(std::shared_ptr<Model> base, ntap_forward_function forward,
                              void *context, const std::vector<std::string> &own_layers)
     : base_(std::move(base)), forward_(forward), context_(context) {
     layers_.push_back(Layer{"", ""});
@@ -96,6 +96,25 @@ const std::shared_ptr<HookRegistry> &CallbackModel::registry_of(const std::strin
 void CallbackModel::move(const at::Device * /*device*/, const at::ScalarType * /*dtype*/) {
     fail(NTAP_ERROR_UNSUPPORTED, "a callback module has nothing of its own to move; move the "
                                  "module that it was made from");
+}
+
+CallbackModel::CallbackModel(std::shared_ptr<const CallbackModel> source,
+                             std::shared_ptr<Model> base)
+    : source_(std::move(source)), base_(std::move(base)), forward_(source_->forward_),
+      context_(source_->context_), own_(source_->own_), hooks_(source_->hooks_) {
+    layers_ = source_->layers_;
+    signature_ = source_->signature_;
+}
+
+std::shared_ptr<Model> CallbackModel::replicate(const at::Device &device) const {
+    const auto self = std::static_pointer_cast<const CallbackModel>(shared_from_this());
+    return std::shared_ptr<CallbackModel>(
+        new CallbackModel(self, base_ == nullptr ? nullptr : base_->replicate(device)));
+}
+
+void CallbackModel::update() {
+    if (base_ != nullptr)
+        base_->update();
 }
 
 // ---- a run ----
@@ -173,11 +192,14 @@ ntap_status capi_module_new_callback(const ntap_module *base, ntap_forward_funct
                                      ntap_module **module, ntap_error *err) {
     return guarded(err, NTAP_ERROR_INTERNAL, [&] {
         const std::vector<std::string> layers(options->layers, options->layers + options->n_layers);
-        const auto model = std::make_shared<CallbackModel>(base == nullptr ? nullptr : base->model,
-                                                           forward, context, layers);
-        *module = new ntap_module(model);
-        model->finalize_with(options->finalizer);
+        *module = new ntap_module(std::make_shared<CallbackModel>(
+            base == nullptr ? nullptr : base->model, forward, context, layers));
     });
+}
+
+// In a data-parallel module the replicas' models keep the one that releases the context.
+void capi_module_finalize_with(ntap_module *module, ntap_finalizer finalizer) {
+    static_cast<CallbackModel &>(*module->model).finalize_with(finalizer);
 }
 
 ntap_status ntap_view_forward(ntap_view *view, const ntap_value *const *args, size_t n_args,

@@ -10,7 +10,7 @@ namespace neurotap {
 class CallbackModel : public Model {
   public:
     // `base` is what the function may run; NULL if there is nothing.
-    CallbackModel(std::shared_ptr<const Model> base, ntap_forward_function forward, void *context,
+    CallbackModel(std::shared_ptr<Model> base, ntap_forward_function forward, void *context,
                   const std::vector<std::string> &own_layers);
     CallbackModel(const CallbackModel &) = delete;
     CallbackModel &operator=(const CallbackModel &) = delete;
@@ -25,6 +25,8 @@ class CallbackModel : public Model {
     std::shared_ptr<const Runnable> prepare(const Taps &taps, bool whole) const override;
     const std::shared_ptr<HookRegistry> &registry_of(const std::string &layer) const override;
     void move(const at::Device *device, const at::ScalarType *dtype) override;
+    std::shared_ptr<Model> replicate(const at::Device &device) const override;
+    void update() override;
 
     // Whether it is the function that tells of the layer.
     bool is_own(const std::string &name) const;
@@ -36,9 +38,13 @@ class CallbackModel : public Model {
     }
 
   private:
+    // A replica.
+    CallbackModel(std::shared_ptr<const CallbackModel> source, std::shared_ptr<Model> base);
+
     void add_own(const std::string &path);
 
-    std::shared_ptr<const Model> base_;
+    std::shared_ptr<const CallbackModel> source_; // of a replica; releases the context
+    std::shared_ptr<Model> base_;
     ntap_forward_function forward_;
     void *context_;
     ntap_finalizer finalizer_ = nullptr;

@@ -9,6 +9,7 @@
 #define NEUROTAP_CAPI_H
 
 #include <neurotap/callback_module.h>
+#include <neurotap/data_parallel.h>
 #include <neurotap/hook.h>
 #include <neurotap/module.h>
 #include <neurotap/operator.h>
@@ -25,6 +26,66 @@ NTAP_MUST_CHECK ntap_status capi_module_load(const char *path, const ntap_load_o
 NTAP_MUST_CHECK ntap_status capi_module_load_memory(const void *data, size_t size,
                                                     const ntap_load_options *options,
                                                     ntap_module **module, ntap_error *err);
+
+/** ntap_module_forward() of a module that is not data-parallel.
+ *  @param keep_model  whether the model stays as it was, whatever it does to itself */
+NTAP_MUST_CHECK ntap_status capi_module_forward(const ntap_module *module,
+                                                const ntap_value *const *args, size_t n_args,
+                                                int keep_model, ntap_value **result,
+                                                ntap_error *err);
+
+/**
+ * Makes a data-parallel module: one replica for each device.
+ * @param threads  what src/ runs them with, released with the module; on failure the caller's
+ */
+NTAP_MUST_CHECK ntap_status capi_module_new_replicated(const ntap_module *source,
+                                                       const ntap_device *devices, size_t n_devices,
+                                                       void *threads,
+                                                       void (*release)(void *threads),
+                                                       ntap_module **module, ntap_error *err);
+
+/** A replica, a module of its own, lent; and where it is. */
+const ntap_module *capi_module_replica(const ntap_module *module, size_t index);
+ntap_device capi_module_replica_device(const ntap_module *module, size_t index);
+
+/** What src/ runs the replicas with. */
+void *capi_module_threads(const ntap_module *module);
+
+/** The replicas take over the weights of the module that they were made from. */
+NTAP_MUST_CHECK ntap_status capi_module_update_replicas(const ntap_module *module, ntap_error *err);
+
+/** From here on the callback module releases its context. */
+void capi_module_finalize_with(ntap_module *module, ntap_finalizer finalizer);
+
+/** Sets the number of libtorch's intra-op threads of the calling thread, and of no other. Does
+ *  nothing where libtorch was not built with OpenMP. */
+void capi_set_own_num_threads(int count);
+
+/** Whether the calling thread is in a run that draws random numbers: others that do wait for it. */
+int capi_in_random_run(void);
+
+/** The size of dimension 0 of the first tensor in the values that has dimensions; -1 if there is
+ *  none. `device` is where the first tensor is. */
+int64_t capi_values_batch(const ntap_value *const *values, size_t n_values, ntap_device *device);
+
+/** Some examples of a tensor (count < 0: all of it), on a device. Shares memory where it can;
+ *  carries no graph. */
+NTAP_MUST_CHECK ntap_status capi_tensor_shard(const ntap_tensor *tensor, int64_t first,
+                                              int64_t count, ntap_device device,
+                                              ntap_tensor **shard, ntap_error *err);
+
+/** A value for some of `batch` examples: of every tensor in it whose dimension 0 is the batch those
+ *  examples, the others whole; on a device. */
+NTAP_MUST_CHECK ntap_status capi_value_shard(const ntap_value *value, int64_t batch, int64_t first,
+                                             int64_t count, ntap_device device, ntap_value **shard,
+                                             ntap_error *err);
+
+/** The values of shards with these numbers of examples as one, its tensors joined along dimension 0
+ *  on a device (data_parallel.h says how). */
+NTAP_MUST_CHECK ntap_status capi_values_gather(const ntap_value *const *values,
+                                               const int64_t *examples, size_t n_values,
+                                               ntap_device device, ntap_value **gathered,
+                                               ntap_error *err);
 
 /** Whether a module has a layer or a value of that name. */
 NTAP_MUST_CHECK ntap_status capi_module_has(const ntap_module *module, const char *name, int *has,
@@ -89,6 +150,20 @@ NTAP_MUST_CHECK ntap_status capi_attributions_new(const ntap_tensor *const *inpu
                                                   capi_attributions **attributions,
                                                   ntap_error *err);
 void capi_attributions_free(capi_attributions *attributions);
+
+/** The same, on the device of the first input, to be made in parts. */
+NTAP_MUST_CHECK ntap_status capi_attributions_new_gathered(const ntap_tensor *const *inputs,
+                                                           size_t n_inputs, size_t n_neurons,
+                                                           capi_attributions **attributions,
+                                                           ntap_error *err);
+
+/** The part for some examples (n_examples < 0: for all). Parts for different examples may be filled
+ * by different threads.
+ *  @param clear  whether something may be there already, which is cleared */
+NTAP_MUST_CHECK ntap_status capi_attributions_part(const capi_attributions *whole,
+                                                   int64_t first_example, int64_t n_examples,
+                                                   int clear, capi_attributions **part,
+                                                   ntap_error *err);
 
 /** Whether there was a neuron that does not depend on an input; if so, the first such input. */
 int capi_attributions_lack(const capi_attributions *attributions, size_t *input);

@@ -84,9 +84,16 @@ c10::IValue as_tuple(std::vector<c10::IValue> values) {
     return c10::ivalue::Tuple::create(std::move(values));
 }
 
+struct LayerCall {
+    int64_t number;
+    size_t replica;
+    const c10::IValue *arguments; // NULL before the layer
+};
+
 // Calls the hooks one after the other; each sees what the one before it left.
-bool call_hooks(const LayerHooks &layer, int64_t number, const c10::IValue *arguments,
-                std::vector<c10::IValue> &values, const std::vector<c10::TypePtr> &types) {
+bool call_hooks(const LayerHooks &layer, const LayerCall &which, std::vector<c10::IValue> &values,
+                const std::vector<c10::TypePtr> &types) {
+    const c10::IValue *arguments = which.arguments;
     const bool after = arguments != nullptr;
     bool replaced = false;
     for (const auto &hook : after ? layer.after : layer.before) {
@@ -94,7 +101,7 @@ bool call_hooks(const LayerHooks &layer, int64_t number, const c10::IValue *argu
             continue;
         const ntap_value inputs = from_ivalue(after ? *arguments : as_tuple(values));
         const ntap_value output = after ? from_ivalue(as_one(values)) : ntap_value();
-        const ntap_hook_call call = {layer.layer.c_str(), number, 0, &inputs,
+        const ntap_hook_call call = {layer.layer.c_str(), which.number, which.replica, &inputs,
                                      after ? &output : nullptr};
         if (const auto replacement = call_hook(*hook, call, layer)) {
             replace(*replacement, after, described(layer, after), types, values);
@@ -175,7 +182,8 @@ size_t HookRun::index_of(const std::string &layer) const {
 bool HookRun::enter(size_t layer, std::vector<c10::IValue> &values,
                     const std::vector<c10::TypePtr> &types) {
     LayerRun &run = layers_[layer];
-    const bool replaced = call_hooks((*hooks_)[layer], ++run.calls, nullptr, values, types);
+    const bool replaced =
+        call_hooks((*hooks_)[layer], {++run.calls, replica_, nullptr}, values, types);
     run.arguments = as_tuple(values);
     return replaced;
 }
@@ -187,7 +195,8 @@ bool HookRun::leave(size_t layer, std::vector<c10::IValue> &values,
         ++run.calls;
         run.arguments = as_tuple({});
     }
-    const bool replaced = call_hooks((*hooks_)[layer], run.calls, &run.arguments, values, types);
+    const bool replaced =
+        call_hooks((*hooks_)[layer], {run.calls, replica_, &run.arguments}, values, types);
     run.arguments = c10::IValue();
     return replaced;
 }

@@ -66,7 +66,8 @@ struct HookFailed {};
 // One run's view of a model's hooks.
 class HookRun {
   public:
-    explicit HookRun(HookSetPtr hooks) : hooks_(std::move(hooks)), layers_(hooks_->size()) {}
+    HookRun(HookSetPtr hooks, size_t replica)
+        : hooks_(std::move(hooks)), layers_(hooks_->size()), replica_(replica) {}
 
     const HookSetPtr &hooks() const { return hooks_; }
     size_t index_of(const std::string &layer) const; // the number of layers if it has no hooks
@@ -87,6 +88,7 @@ class HookRun {
 
     HookSetPtr hooks_;
     std::vector<LayerRun> layers_;
+    size_t replica_;
 };
 
 // A place has one value or several: that value, or the tuple of them.

@@ -67,6 +67,11 @@ class Model : public std::enable_shared_from_this<Model> {
     // Moves to a device, converts to a dtype; NULL for neither.
     virtual void move(const at::Device *device, const at::ScalarType *dtype) = 0;
 
+    // The same model on a device, with the same hooks. Weights that are there already are shared.
+    virtual std::shared_ptr<Model> replicate(const at::Device &device) const = 0;
+    // Of a replica: takes over the weights that what it was made from has now.
+    virtual void update() = 0;
+
   protected:
     std::vector<Layer> layers_;
     std::string signature_;
@@ -75,13 +80,19 @@ class Model : public std::enable_shared_from_this<Model> {
 } // namespace neurotap
 
 struct ntap_module {
-    explicit ntap_module(std::shared_ptr<neurotap::Model> its_model)
-        : model(std::move(its_model)) {}
+    explicit ntap_module(std::shared_ptr<neurotap::Model> its_model, size_t which = 0)
+        : model(std::move(its_model)), replica(which) {}
 
     // The whole of it, without taps; made on first use.
     std::shared_ptr<const neurotap::Runnable> forward() const;
 
-    const std::shared_ptr<neurotap::Model> model;
+    const std::shared_ptr<neurotap::Model> model; // of a data-parallel module what it was made from
+    const size_t replica;
+
+    // Of a data-parallel module. Replicas on one device are one model.
+    std::vector<std::unique_ptr<ntap_module>> replicas;
+    std::vector<at::Device> devices;
+    std::unique_ptr<void, void (*)(void *)> threads{nullptr, nullptr}; // src/'s
 
   private:
     mutable std::mutex mutex_;

@@ -53,14 +53,13 @@ ntap_status ntap_module_value_name(const ntap_module *module, size_t index, cons
     });
 }
 
-ntap_status ntap_module_forward(const ntap_module *module, const ntap_value *const *args,
-                                size_t n_args, ntap_value **result, ntap_error *err) {
+ntap_status capi_module_forward(const ntap_module *module, const ntap_value *const *args,
+                                size_t n_args, int keep_model, ntap_value **result,
+                                ntap_error *err) {
     return guarded(err, NTAP_ERROR_MODEL, [&] {
-        require_not_null(module, "module");
-        require_not_null(result, "result");
         const c10::InferenceMode no_inference(false);
         const at::NoGradGuard no_grad;
-        RunContext context(0, /*isolated=*/false);
+        RunContext context(0, keep_model != 0 ? Keeps::kModel : Keeps::kNothing, module->replica);
         const auto returned = module->forward()->run(context, Arguments{{}, args, n_args, false});
         *result = new ntap_value(from_ivalue(returned));
     });
@@ -75,6 +74,10 @@ ntap_status ntap_module_to(ntap_module *module, const ntap_device *device, ntap_
         if (!at::isFloatingType(type))
             fail(NTAP_ERROR_DTYPE, "dtype is ", ntap_dtype_name(dtype),
                  "; expected a floating-point type");
+        if (!module->replicas.empty())
+            fail(NTAP_ERROR_UNSUPPORTED,
+                 "a data-parallel module cannot be moved; move the module that it was made from, "
+                 "and then call ntap_module_update_replicas()");
         const c10::InferenceMode no_inference(false);
         const at::NoGradGuard no_grad;
         module->model->move(device == nullptr ? nullptr : &target,

@@ -17,6 +17,7 @@ using ObjectPtr = c10::intrusive_ptr<c10::ivalue::Object>;
 struct Entry {
     torch::jit::Module model;
     std::string method;
+    c10::optional<at::Device> device; // where the code's constants go; none: they stay
 
     const torch::jit::Function &function() const { return model.get_method(method).function(); }
 };

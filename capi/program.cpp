@@ -202,6 +202,14 @@ struct Occurrence {
     const Value *value;
 };
 
+void move_constants(Graph &graph, const at::Device &device) {
+    visit(graph.block(), [&](Node *node) {
+        if (node->kind() == prim::Constant && node->hasAttribute(c10::attr::value) &&
+            node->kindOf(c10::attr::value) == torch::jit::AttributeKind::t)
+            node->t_(c10::attr::value, node->t(c10::attr::value).to(device));
+    });
+}
+
 // Only to look at, a graph can hold on to a site's values by an operator that is cheap for
 // libtorch's passes: they know that it does nothing to them, but must stay.
 void keep_alive(Graph &graph, const Site &site) {
@@ -248,6 +256,8 @@ std::shared_ptr<const Program> compile(const Entry &entry, Plan plan,
                                        const Compilation &compilation) {
     const CompileModes modes;
     GraphPtr &graph = plan.graph;
+    if (entry.device)
+        move_constants(*graph, *entry.device);
     auto sites = instrument(plan, compilation);
     simplify(graph);
     const torch::jit::AliasDb aliases(graph);

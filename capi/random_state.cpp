@@ -8,6 +8,8 @@ std::recursive_mutex &turns() {
     return mutex;
 }
 
+thread_local int turns_taken = 0;
+
 } // namespace
 
 Devices devices_of(const std::vector<c10::IValue> &values) {
@@ -23,7 +25,12 @@ Devices devices_of(const std::vector<c10::IValue> &values) {
     return devices;
 }
 
-KeepRandomState::KeepRandomState(const Devices &devices) : turn_(turns()) { add(devices); }
+KeepRandomState::KeepRandomState(const Devices &devices) : turn_(turns()) {
+    add(devices);
+    ++turns_taken;
+}
+
+bool KeepRandomState::in_turn() { return turns_taken > 0; }
 
 void KeepRandomState::add(const Devices &devices) {
     for (const at::Device &device : devices) {
@@ -36,6 +43,7 @@ void KeepRandomState::add(const Devices &devices) {
 }
 
 KeepRandomState::~KeepRandomState() {
+    --turns_taken;
     for (auto &saved : states_) {
         const std::lock_guard<std::mutex> lock(saved.first.mutex());
         saved.first.set_state(saved.second);

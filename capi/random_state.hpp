@@ -25,6 +25,9 @@ class KeepRandomState {
 
     void add(const Devices &devices);
 
+    // Whether this thread has its turn.
+    static bool in_turn();
+
   private:
     std::unique_lock<std::recursive_mutex> turn_;
     Devices kept_;

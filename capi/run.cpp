@@ -36,7 +36,7 @@ ntap_status capi_program_new(const ntap_module *module, const char *const *layer
             taps.slots.push_back(i);
         const auto runnable = module->model->prepare(taps, false);
         *program = new capi_program{runnable, runnable->site_counts(),
-                                    runnable->operator_without_gradient()};
+                                    runnable->operator_without_gradient(), module->replica};
     });
 }
 
@@ -58,7 +58,7 @@ ntap_status capi_run_new(const capi_program *program, const ntap_tensor *const *
         const at::AutoGradMode grad(n_inputs > 0);
         auto made = std::make_unique<capi_run>();
         made->inputs = make_leaves(inputs, n_inputs);
-        RunContext context(program->site_counts.size(), /*isolated=*/true);
+        RunContext context(program->site_counts.size(), Keeps::kModelAndRandom, program->replica);
         program->runnable->run(context, Arguments{made->inputs, args, n_args, false});
         made->calls = std::move(context.calls);
         *run = made.release();

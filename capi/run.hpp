@@ -8,6 +8,7 @@ struct capi_program {
     std::shared_ptr<const neurotap::Runnable> runnable;
     std::vector<size_t> site_counts;
     std::string no_gradient;
+    size_t replica; // which one of a data-parallel module
 };
 
 struct capi_run {

@@ -7,7 +7,8 @@ HookRun *RunContext::hooks_of(const HookRegistry &registry) {
         if (known.first == &registry)
             return known.second.get();
     HookSetPtr set = registry.current();
-    hooks_.emplace_back(&registry, set ? std::make_unique<HookRun>(std::move(set)) : nullptr);
+    hooks_.emplace_back(&registry,
+                        set ? std::make_unique<HookRun>(std::move(set), replica_) : nullptr);
     return hooks_.back().second.get();
 }
 

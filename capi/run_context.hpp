@@ -22,18 +22,27 @@ struct Taps {
     std::vector<size_t> slots; // where in the run's calls the layers' values go
 };
 
+// What a run leaves as it was.
+enum class Keeps {
+    kNothing,       // the model may change itself
+    kModel,         // but random numbers are drawn as ever
+    kModelAndRandom // the random number generators too
+};
+
 class RunContext {
   public:
-    // An isolated run leaves the model and the random number generators as they were.
-    RunContext(size_t n_taps, bool isolated) : calls(n_taps), isolated_(isolated) {}
+    // `replica` is what hooks are told.
+    RunContext(size_t n_taps, Keeps keeps, size_t replica)
+        : calls(n_taps), keeps_(keeps), replica_(replica) {}
 
-    bool isolated() const { return isolated_; }
+    bool keeps_model() const { return keeps_ != Keeps::kNothing; }
+    bool keeps_random() const { return keeps_ == Keeps::kModelAndRandom; }
 
     // The hooks that are in force, the same throughout the run; NULL if there are none.
     HookRun *hooks_of(const HookRegistry &registry);
 
-    // A copy of the model for an isolated run to change. If the run runs it again, that begins with
-    // what the last time left, but does not write to it: autograd may need it.
+    // A copy of the model for a run to change that keeps it. If the run runs it again, that begins
+    // with what the last time left, but does not write to it: autograd may need it.
     const ObjectPtr &copy_of(const ObjectPtr &model);
 
     // From here on the run draws random numbers.
@@ -54,7 +63,8 @@ class RunContext {
     }
 
   private:
-    bool isolated_;
+    Keeps keeps_;
+    size_t replica_;
     // Those of the model, and of the model that it runs; NULL for none.
     c10::SmallVector<std::pair<const HookRegistry *, std::unique_ptr<HookRun>>, 2> hooks_;
     std::map<const c10::ivalue::Object *, ObjectPtr> copies_;

@@ -1,5 +1,6 @@
 #include "script_model.hpp"
 
+#include "replicate.hpp"
 #include "script_run.hpp"
 
 #include <algorithm>
@@ -73,7 +74,7 @@ at::Tensor converted(const at::Tensor &tensor, const at::Device *device,
 } // namespace
 
 ScriptModel::ScriptModel(const torch::jit::Module &module, const std::string &method, bool shared)
-    : entry_{module, method}, shared_(shared) {
+    : entry_{module, method, c10::nullopt}, shared_(shared) {
     if (!module.find_method(method))
         fail(NTAP_ERROR_NOT_FOUND, "the model has no method '", method, "'; it has ",
              method_names(module));
@@ -222,9 +223,34 @@ void ScriptModel::move(const at::Device *device, const at::ScalarType *dtype) {
         convert(buffer);
     for (auto &exchange : exchanges)
         exchange.first.set_data(exchange.second);
+    forget_tapes();
+}
+
+void ScriptModel::forget_tapes() {
     const std::lock_guard<std::mutex> lock(planning_mutex_);
     for (const auto &program : programs_)
         program.second->tapes.clear();
+}
+
+// ---- replicas ----
+
+// Its attributes may change, by update(): programs look whether they still hold.
+ScriptModel::ScriptModel(std::shared_ptr<const ScriptModel> source, Entry entry)
+    : entry_(std::move(entry)), shared_(true), source_(std::move(source)), hooks_(source_->hooks_) {
+    list_layers(entry_.model._ivalue(), "", layers_, objects_);
+    signature_ = source_->signature_;
+}
+
+std::shared_ptr<Model> ScriptModel::replicate(const at::Device &device) const {
+    const auto object = Replicator(device).replicate(entry_.model._ivalue());
+    const auto self = std::static_pointer_cast<const ScriptModel>(shared_from_this());
+    return std::shared_ptr<ScriptModel>(
+        new ScriptModel(self, Entry{torch::jit::Module(object), entry_.method, device}));
+}
+
+void ScriptModel::update() {
+    Replicator(*entry_.device).update(source_->entry_.model._ivalue(), entry_.model._ivalue());
+    forget_tapes();
 }
 
 } // namespace neurotap

@@ -20,6 +20,8 @@ class ScriptModel : public Model {
     std::shared_ptr<const Runnable> prepare(const Taps &taps, bool whole) const override;
     const std::shared_ptr<HookRegistry> &registry_of(const std::string &layer) const override;
     void move(const at::Device *device, const at::ScalarType *dtype) override;
+    std::shared_ptr<Model> replicate(const at::Device &device) const override;
+    void update() override;
 
     const HookRegistry &hooks() const { return *hooks_; }
 
@@ -30,6 +32,11 @@ class ScriptModel : public Model {
     bool still_holds(const Program &program) const { return !shared_ || program.holds(); }
 
   private:
+    // A replica.
+    ScriptModel(std::shared_ptr<const ScriptModel> source, Entry entry);
+
+    void forget_tapes();
+
     // Layers by name, with what is hooked of them: before, after.
     using HookedLayers = std::vector<std::tuple<std::string, bool, bool>>;
     using ProgramKey = std::tuple<std::vector<std::string>, ntap_layer_side, bool, HookedLayers>;
@@ -49,7 +56,8 @@ class ScriptModel : public Model {
 
     Entry entry_;
     bool shared_;
-    std::vector<ObjectPtr> objects_; // of layers_
+    std::shared_ptr<const ScriptModel> source_; // of a replica
+    std::vector<ObjectPtr> objects_;            // of layers_
     std::shared_ptr<HookRegistry> hooks_ = std::make_shared<HookRegistry>();
     mutable std::mutex planning_mutex_; // of what follows
     mutable std::unique_ptr<const Catalog> catalog_;

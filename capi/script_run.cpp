@@ -115,10 +115,10 @@ void push_arguments(const Program &program, const Arguments &arguments, Stack &s
         [&](size_t i) { return view_for(program, n_leaves + i, arguments.with_graph); }, stack);
 }
 
-// The model itself, or what an isolated run may change in its place.
+// The model itself, or what the run may change in its place.
 ObjectPtr model_for(const Program &program, RunContext &context) {
-    return context.isolated() && program.effects.writes_module ? context.copy_of(program.self)
-                                                               : program.self;
+    return context.keeps_model() && program.effects.writes_module ? context.copy_of(program.self)
+                                                                  : program.self;
 }
 
 void execute(const Program &program, RunContext &context, Stack &stack) {
@@ -157,7 +157,7 @@ c10::IValue ScriptRun::run(RunContext &context, const Arguments &arguments) cons
     Stack stack;
     stack.emplace_back(model_for(*program, context));
     push_arguments(*program, arguments, stack);
-    if (context.isolated() && program->effects.draws_random)
+    if (context.keeps_random() && program->effects.draws_random)
         context.draw_random(devices_of(stack));
     if (program->observed)
         stack.push_back(c10::IValue::make_capsule(

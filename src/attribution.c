@@ -62,7 +62,10 @@ ntap_status ntapi_attribution_begin(ntapi_attribution *a, const ntapi_layer_valu
     a->n_neurons = ntapi_attribution_count(a, value);
     a->done = 0;
     a->total = (int64_t)a->n_neurons * ntap_tensor_size(a->inputs[0], 0);
-    NTAPI_TRY(capi_attributions_new(a->inputs, a->n_inputs, a->n_neurons, &a->results, a->err));
+    if (a->gather != NULL)
+        NTAPI_TRY(ntapi_gather_begin(a, value));
+    else
+        NTAPI_TRY(capi_attributions_new(a->inputs, a->n_inputs, a->n_neurons, &a->results, a->err));
     return call_progress(a);
 }
 
@@ -88,6 +91,8 @@ ntap_status ntapi_attribution_finish(const ntapi_attribution *a, const ntapi_lay
                                      ntap_tensor **grads) {
     const int64_t count = (int64_t)a->n_neurons;
     NTAPI_TRY(check_unused(a));
+    if (a->gather != NULL) /* the whole hands them out */
+        return NTAP_OK;
     if (!a->stacked)
         return capi_attributions_finish(a->results, 0, NULL, grads, a->err);
     if (a->selectors != NULL)

@@ -6,6 +6,7 @@
 #define NEUROTAP_ATTRIBUTION_H
 
 #include "selection.h"
+#include "shards.h"
 
 #include <neurotap/neuron_gradient.h>
 
@@ -24,6 +25,10 @@ typedef struct ntapi_attribution {
     ntap_attribute_options options;
     ntap_error *err;
 
+    /* Of a part of a batch: what it is a part of, and which. NULL for a whole one. */
+    struct ntapi_gather *gather;
+    size_t shard;
+
     /* Known once the layer's value is. */
     size_t n_neurons;
     capi_attributions *results;
@@ -33,6 +38,17 @@ typedef struct ntapi_attribution {
 
 /** Does it all (attribution.c). On success `grads` has been filled. */
 NTAP_MUST_CHECK ntap_status ntapi_attribute(ntapi_attribution *a, ntap_tensor **grads);
+
+/** Does it by the replicas of a data-parallel module, with a program for each
+ *  (attribution_by_replicas.c). */
+NTAP_MUST_CHECK ntap_status ntapi_attribute_by_replicas(ntapi_attribution *a,
+                                                        capi_program *const *programs,
+                                                        ntapi_replica_threads *threads,
+                                                        ntap_tensor **grads);
+
+/** Begins with a part's results, in the memory of the whole (attribution_by_replicas.c). */
+NTAP_MUST_CHECK ntap_status ntapi_gather_begin(ntapi_attribution *a,
+                                               const ntapi_layer_value *value);
 
 /** Does it by a tape, if there is one for the inputs and the neurons (attribution_by_tape.c). If
  * not, nothing has happened but that `*done` is 0; what is wrong with the arguments, if anything,

@@ -1,5 +1,5 @@
 /* Callback modules: the options and their defaults. */
-#include "internal.h"
+#include "data_parallel.h"
 
 static ntap_status check_layers(const ntap_callback_module_options *options, ntap_error *err) {
     for (size_t i = 0; i < options->n_layers; ++i) {
@@ -13,6 +13,19 @@ static ntap_status check_layers(const ntap_callback_module_options *options, nta
     return NTAP_OK;
 }
 
+/* Over a data-parallel module the callback module is what there are replicas of. */
+static ntap_status make(const ntap_module *base, ntap_forward_function forward, void *context,
+                        const ntap_callback_module_options *options, ntap_module **module,
+                        ntap_error *err) {
+    ntap_module *plain = NULL;
+    if (ntap_module_replica_count(base) == 0)
+        return capi_module_new_callback(base, forward, context, options, module, err);
+    NTAPI_TRY(capi_module_new_callback(base, forward, context, options, &plain, err));
+    const ntap_status status = ntapi_new_data_parallel_like(plain, base, module, err);
+    ntap_module_free(plain);
+    return status;
+}
+
 ntap_status ntap_module_new_callback(const ntap_module *base, ntap_forward_function forward,
                                      void *context, const ntap_callback_module_options *options,
                                      ntap_module **module, ntap_error *err) {
@@ -21,5 +34,7 @@ ntap_status ntap_module_new_callback(const ntap_module *base, ntap_forward_funct
     NTAPI_REQUIRE(module, err);
     NTAPI_TRY(ntapi_options_read(&read, sizeof read, options, err));
     NTAPI_TRY(check_layers(&read, err));
-    return capi_module_new_callback(base, forward, context, &read, module, err);
+    NTAPI_TRY(make(base, forward, context, &read, module, err));
+    capi_module_finalize_with(*module, read.finalizer);
+    return NTAP_OK;
 }

@@ -1,5 +1,5 @@
 /* The values at a module's layers. */
-#include "internal.h"
+#include "data_parallel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,9 +87,16 @@ static ntap_status take_calls(const capi_run *run, size_t n_layers, ntap_value *
     return NTAP_OK;
 }
 
-static ntap_status capture(const capi_program *program, const ntap_value *const *args,
-                           size_t n_args, size_t n_layers, ntap_value **captured,
-                           ntap_value **taken, ntap_error *err) {
+/* Which values. */
+typedef struct wanted {
+    const char *const *layers;
+    size_t n_layers;
+    ntap_layer_side side;
+} wanted;
+
+static ntap_status capture_program(const capi_program *program, const ntap_value *const *args,
+                                   size_t n_args, size_t n_layers, ntap_value **captured,
+                                   ntap_value **taken, ntap_error *err) {
     capi_run *run = NULL;
     NTAPI_TRY(capi_run_new(program, NULL, 0, args, n_args, &run, err));
     const ntap_status status = take_calls(run, n_layers, captured, taken, err);
@@ -97,11 +104,24 @@ static ntap_status capture(const capi_program *program, const ntap_value *const 
     return status;
 }
 
+static ntap_status capture(const ntap_module *module, const ntap_value *const *args, size_t n_args,
+                           const void *context, ntap_value **captured, ntap_error *err) {
+    const wanted *w = (const wanted *)context;
+    capi_program *program = NULL;
+    NTAPI_TRY(capi_program_new(module, w->layers, w->n_layers, w->side, &program, err));
+    ntap_value **taken = (ntap_value **)calloc(w->n_layers, sizeof(ntap_value *));
+    ntap_status status =
+        taken != NULL ? capture_program(program, args, n_args, w->n_layers, captured, taken, err)
+                      : ntap_error_set(err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
+    free(taken);
+    capi_program_free(program);
+    return status;
+}
+
 ntap_status ntap_module_capture(const ntap_module *module, const char *const *layers,
                                 size_t n_layers, ntap_layer_side side,
                                 const ntap_value *const *args, size_t n_args, ntap_value **captured,
                                 ntap_error *err) {
-    capi_program *program = NULL;
     NTAPI_REQUIRE(module, err);
     NTAPI_REQUIRE(layers, err);
     NTAPI_REQUIRE(captured, err);
@@ -109,12 +129,9 @@ ntap_status ntap_module_capture(const ntap_module *module, const char *const *la
     if (n_layers == 0)
         return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT, "n_layers is 0; expected layers");
     NTAPI_TRY(ntapi_require_layers(module, layers, n_layers, err));
-    NTAPI_TRY(capi_program_new(module, layers, n_layers, side, &program, err));
-    ntap_value **taken = (ntap_value **)calloc(n_layers, sizeof(ntap_value *));
-    ntap_status status = taken != NULL
-                             ? capture(program, args, n_args, n_layers, captured, taken, err)
-                             : ntap_error_set(err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
-    free(taken);
-    capi_program_free(program);
-    return status;
+    const wanted which = {layers, n_layers, side};
+    const ntapi_parallel_call call = {capture, &which, n_layers};
+    if (ntap_module_replica_count(module) > 0)
+        return ntapi_call_in_parallel(module, args, n_args, &call, captured, err);
+    return capture(module, args, n_args, &which, captured, err);
 }

@@ -5,8 +5,10 @@
 #include <string.h>
 
 struct ntap_neuron_gradient {
-    capi_program *program;
-    char layer[]; /* its path, for messages */
+    capi_program **programs; /* one for each replica */
+    size_t n_programs;
+    ntapi_replica_threads *threads; /* of a data-parallel module, else NULL */
+    char layer[];                   /* its path, for messages */
 };
 
 /* ---- making ---- */
@@ -28,13 +30,30 @@ static ntap_status require_gradient(const capi_program *program, const char *lay
                           layer, name);
 }
 
+static ntap_status make_programs(const ntap_module *module, const char *layer, ntap_layer_side side,
+                                 ntap_neuron_gradient *gradient, ntap_error *err) {
+    const size_t n_replicas = ntap_module_replica_count(module);
+    const size_t count = n_replicas == 0 ? 1 : n_replicas;
+    gradient->programs = (capi_program **)calloc(count, sizeof(capi_program *));
+    if (gradient->programs == NULL)
+        return ntap_error_set(err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
+    for (; gradient->n_programs < count; ++gradient->n_programs)
+        NTAPI_TRY(capi_program_new(
+            n_replicas == 0 ? module : capi_module_replica(module, gradient->n_programs), &layer, 1,
+            side, &gradient->programs[gradient->n_programs], err));
+    if (n_replicas > 0)
+        gradient->threads =
+            ntapi_replica_threads_hold((ntapi_replica_threads *)capi_module_threads(module));
+    return NTAP_OK;
+}
+
 static ntap_status make(const ntap_module *module, const char *layer, ntap_layer_side side,
                         ntap_neuron_gradient *gradient, ntap_error *err) {
     NTAPI_TRY(ntapi_require_layers(module, &layer, 1, err));
-    NTAPI_TRY(capi_program_new(module, &layer, 1, side, &gradient->program, err));
     memcpy(gradient->layer, layer, strlen(layer) + 1);
-    NTAPI_TRY(require_site(gradient->program, layer, err));
-    return require_gradient(gradient->program, layer, err);
+    NTAPI_TRY(make_programs(module, layer, side, gradient, err));
+    NTAPI_TRY(require_site(gradient->programs[0], layer, err));
+    return require_gradient(gradient->programs[0], layer, err);
 }
 
 ntap_status ntap_neuron_gradient_new(const ntap_module *module, const char *layer,
@@ -62,7 +81,11 @@ ntap_status ntap_neuron_gradient_new(const ntap_module *module, const char *laye
 void ntap_neuron_gradient_free(ntap_neuron_gradient *gradient) {
     if (gradient == NULL)
         return;
-    capi_program_free(gradient->program);
+    for (size_t i = 0; i < gradient->n_programs; ++i)
+        capi_program_free(gradient->programs[i]);
+    free(gradient->programs);
+    if (gradient->threads != NULL)
+        ntapi_replica_threads_release(gradient->threads);
     free(gradient);
 }
 
@@ -123,15 +146,18 @@ static void write_report(const ntapi_attribution *a) {
 }
 
 /* The caller's array is written when nothing can fail any more. */
-static ntap_status attribute(ntapi_attribution *a, const ntap_attribute_options *options,
-                             ntap_tensor **grads) {
+static ntap_status attribute(const ntap_neuron_gradient *gradient, ntapi_attribution *a,
+                             const ntap_attribute_options *options, ntap_tensor **grads) {
     a->options = (ntap_attribute_options)NTAP_ATTRIBUTE_OPTIONS_INIT;
     a->report = (ntap_attribute_report)NTAP_ATTRIBUTE_REPORT_INIT;
     NTAPI_REQUIRE(grads, a->err);
     NTAPI_TRY(ntapi_options_read(&a->options, sizeof a->options, options, a->err));
     NTAPI_TRY(check(a));
     NTAPI_TRY(check_report(a));
-    NTAPI_TRY(ntapi_attribute(a, grads));
+    if (gradient->threads != NULL)
+        NTAPI_TRY(ntapi_attribute_by_replicas(a, gradient->programs, gradient->threads, grads));
+    else
+        NTAPI_TRY(ntapi_attribute(a, grads));
     write_report(a);
     return NTAP_OK;
 }
@@ -144,9 +170,9 @@ ntap_status ntap_neuron_gradient_attribute(const ntap_neuron_gradient *gradient,
     NTAPI_REQUIRE(gradient, err);
     NTAPI_REQUIRE(inputs, err);
     NTAPI_REQUIRE(selector, err);
-    ntapi_attribution a = {gradient->program, gradient->layer, inputs, n_inputs, &selector, 1, 0,
-                           .err = err};
-    return attribute(&a, options, grads);
+    ntapi_attribution a = {
+        gradient->programs[0], gradient->layer, inputs, n_inputs, &selector, 1, 0, .err = err};
+    return attribute(gradient, &a, options, grads);
 }
 
 ntap_status ntap_neuron_gradient_attribute_many(const ntap_neuron_gradient *gradient,
@@ -164,9 +190,15 @@ ntap_status ntap_neuron_gradient_attribute_many(const ntap_neuron_gradient *grad
     for (size_t i = 0; i < n_selectors; ++i)
         if (selectors[i] == NULL)
             return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT, "selectors[%zu] is NULL", i);
-    ntapi_attribution a = {gradient->program, gradient->layer, inputs, n_inputs,
-                           selectors,         n_selectors,     1,      .err = err};
-    return attribute(&a, options, grads);
+    ntapi_attribution a = {gradient->programs[0],
+                           gradient->layer,
+                           inputs,
+                           n_inputs,
+                           selectors,
+                           n_selectors,
+                           1,
+                           .err = err};
+    return attribute(gradient, &a, options, grads);
 }
 
 ntap_status ntap_neuron_gradient_attribute_all(const ntap_neuron_gradient *gradient,
@@ -175,7 +207,7 @@ ntap_status ntap_neuron_gradient_attribute_all(const ntap_neuron_gradient *gradi
                                                ntap_tensor **grads, ntap_error *err) {
     NTAPI_REQUIRE(gradient, err);
     NTAPI_REQUIRE(inputs, err);
-    ntapi_attribution a = {gradient->program, gradient->layer, inputs, n_inputs, NULL, 0, 1,
-                           .err = err};
-    return attribute(&a, options, grads);
+    ntapi_attribution a = {
+        gradient->programs[0], gradient->layer, inputs, n_inputs, NULL, 0, 1, .err = err};
+    return attribute(gradient, &a, options, grads);
 }

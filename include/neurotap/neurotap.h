@@ -10,6 +10,7 @@
 
 #include <neurotap/base.h>
 #include <neurotap/callback_module.h>
+#include <neurotap/data_parallel.h>
 #include <neurotap/dlpack.h>
 #include <neurotap/hook.h>
 #include <neurotap/module.h>
