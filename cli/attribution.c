@@ -7,7 +7,7 @@ int attribution_read_inputs(const struct attribution_options *options, struct in
     if (options->threads > 0 && ntap_set_num_threads((int)options->threads, &err) != NTAP_OK) {
         return report_failure(&err);
     }
-    return inputs_load(&options->run, options->device, inputs);
+    return inputs_load(&options->run, options->devices[0], inputs);
 }
 
 static ntap_status list_tensors(struct attribution *attribution, ntap_error *err) {
@@ -22,6 +22,23 @@ static ntap_status list_tensors(struct attribution *attribution, ntap_error *err
     return NTAP_OK;
 }
 
+/** With several devices the module becomes one replica on each. */
+static ntap_status load(const struct attribution_options *options, ntap_module **module,
+                        ntap_error *err) {
+    ntap_module *single = NULL;
+    ntap_status status = model_load(&options->run, options->devices[0], &single, err);
+    if (status == NTAP_OK && options->n_devices < 2) {
+        *module = single;
+        return NTAP_OK;
+    }
+    if (status == NTAP_OK) {
+        status = ntap_module_new_data_parallel(single, options->devices, options->n_devices, NULL,
+                                               module, err);
+    }
+    ntap_module_free(single);
+    return status;
+}
+
 ntap_status attribution_prepare(const struct attribution_options *options,
                                 const struct inputs *inputs, struct attribution *attribution,
                                 ntap_error *err) {
@@ -30,7 +47,7 @@ ntap_status attribution_prepare(const struct attribution_options *options,
     which.side = options->side;
     ntap_status status = list_tensors(&made, err);
     if (status == NTAP_OK) {
-        status = model_load(&options->run, options->device, &made.module, err);
+        status = load(options, &made.module, err);
     }
     if (status == NTAP_OK) {
         status = ntap_neuron_gradient_new(made.module, options->layer, &which, &made.gradient, err);

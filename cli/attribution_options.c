@@ -1,5 +1,6 @@
 #include "attribution_options.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,16 +71,33 @@ static int apply_memory_limit(const char *text, struct attribution_options *opti
     return EXIT_CODE_OK;
 }
 
-static int apply_device(const char *text, struct attribution_options *options) {
+static int apply_one_device(const char *name, size_t length, struct attribution_options *options) {
+    char text[32];
     ntap_error err;
-    if (strchr(text, ',') != NULL || options->device_given) {
-        return report_usage("one --device for now, not '%s' too", text);
-    }
-    options->device_given = true;
-    if (ntap_device_parse(text, &options->device, &err) != NTAP_OK) {
+    (void)snprintf(text, sizeof text, "%.*s", (int)(length < sizeof text ? length : sizeof text),
+                   name);
+    if (ntap_device_parse(text, &options->devices[options->n_devices], &err) != NTAP_OK) {
         return report_usage("--device: %s", err.message);
     }
+    ++options->n_devices;
     return EXIT_CODE_OK;
+}
+
+static int apply_device(const char *text, struct attribution_options *options) {
+    if (options->n_devices > 0) {
+        return report_usage("--device given twice; several devices are a list, such as cpu,cpu");
+    }
+    for (const char *name = text;; ++name) {
+        size_t length = strcspn(name, ",");
+        if (options->n_devices == MAX_DEVICES) {
+            return report_usage("--device names more than %d devices", MAX_DEVICES);
+        }
+        int code = apply_one_device(name, length, options);
+        name += length;
+        if (code != EXIT_CODE_OK || *name == '\0') {
+            return code;
+        }
+    }
 }
 
 static int apply_threads(const char *text, struct attribution_options *options) {

@@ -21,6 +21,8 @@
     {"threads", required_argument, NULL, OPTION_THREADS}
 /* clang-format on */
 
+enum { MAX_DEVICES = 64 };
+
 struct attribution_options {
     struct run_options run;
     const char *layer;
@@ -31,10 +33,10 @@ struct attribution_options {
     int64_t call; /**< 0: the last */
     ntap_unused_inputs unused;
     ntap_fast_paths fast_paths;
-    uint64_t memory_limit; /**< 0: as the library likes */
-    ntap_device device;
-    bool device_given;
-    int64_t threads; /**< 0: as libtorch likes */
+    uint64_t memory_limit;            /**< 0: as the library likes */
+    ntap_device devices[MAX_DEVICES]; /**< the first is where inputs go */
+    size_t n_devices;                 /**< 0: the CPU */
+    int64_t threads;                  /**< 0: as libtorch likes */
 };
 
 /** Makes room for at most @p argc texts in each list. Reports what fails; returns an exit code. */

@@ -83,8 +83,9 @@ const char help_layers[] =
 #define HELP_RUNNING                                                                               \
     "Running:\n"                                                                                   \
     "  --method NAME    the method that runs the model, instead of forward\n"                      \
-    "  --device DEV     cpu (default), cuda or cuda:1\n"                                           \
-    "  --threads N      CPU threads\n"                                                             \
+    "  --device DEV     cpu (default), cuda or cuda:1; several, such as cuda:0,cuda:1\n"           \
+    "                   or cpu,cpu: each does a part of the batch\n"                               \
+    "  --threads N      CPU threads, which several cpu devices share\n"                            \
     "  --memory-limit BYTES\n"                                                                     \
     "                   for several neurons or examples at once, such as 512M or 2G;\n"            \
     "                   fewer go at once then. Results do not count\n"                             \

@@ -241,9 +241,9 @@ section_attribute_values() {
         "${most[@]}" --memory-limit 99999999999G
     misused "attribute: --fast-paths knows auto and off" "--fast-paths*'on'" \
         "${most[@]}" --fast-paths on
-    misused "attribute: two devices in --device are a usage error" "--device*'cpu,cpu'" \
-        "${most[@]}" --device cpu,cpu
-    misused "attribute: --device twice is a usage error" "--device" \
+    misused "attribute: an empty device in a list is a usage error" "--device" \
+        "${most[@]}" --device cpu,,cpu
+    misused "attribute: --device twice is a usage error" "--device given twice*cpu,cpu" \
         "${most[@]}" --device cpu --device cpu
     misused "attribute: an unknown device is a usage error that names it" "--device*'gpu'" \
         "${most[@]}" --device gpu
@@ -712,6 +712,12 @@ section_model() {
     gradient "B6 B14 the sum over examples, in float64" \
         f/cnn_f64.conv2.output.5_1_0.batch5.grad.npy \
         f/cnn_f64.traced.pt --layer conv2 --neuron 5,1,0 --input f/cnn_f64.x5.npy
+    gradient "B16 the same on three replicas" f/cnn_f64.conv2.output.5_1_0.batch5.grad.npy \
+        f/cnn_f64.traced.pt --layer conv2 --neuron 5,1,0 --input f/cnn_f64.x5.npy \
+        --device cpu,cpu,cpu --threads 3
+    fails "B16 a replica's device that is not there is refused, and which one" 1 \
+        "devices\[1\]*cuda:99" attribute f/cnn_f64.traced.pt --layer conv2 --neuron 5,1,0 \
+        --input f/cnn_f64.x5.npy --device cpu,cuda:99 --output got.npy
     gradient "B14 complex numbers" f/complex.parts.output.2.grad.npy \
         f/complex.scripted.pt --layer parts --neuron 2 --input f/complex.z.npy
     shows "B14 attribute sums complex numbers up and does not order them" \

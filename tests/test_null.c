@@ -404,6 +404,35 @@ static void callback_modules(void **state) {
     ntap_module_free(module);
 }
 
+/* ---- data_parallel.h ---- */
+
+static void data_parallel_modules(void **state) {
+    ntap_module *module = (ntap_module *)POISON;
+    ntap_value *result = (ntap_value *)POISON;
+    const ntap_value *const nothing[] = {NULL};
+    const ntap_tensor *const no_input[] = {NULL};
+    const ntap_device cpus[] = {CPU, CPU};
+    ntap_neuron_gradient *gradient = NULL;
+    ntap_tensor *grad = (ntap_tensor *)POISON;
+    (void)state;
+    refuses("module is NULL", ntap_module_new_data_parallel, NULL, cpus, 2, NULL, &module);
+    refuses("devices is NULL", ntap_module_new_data_parallel, all.module, NULL, 2, NULL, &module);
+    refuses("parallel is NULL", ntap_module_new_data_parallel, all.module, cpus, 2, NULL, NULL);
+    assert_untouched(module);
+    refuses("parallel is NULL", ntap_module_update_replicas, NULL);
+    assert_int_equal(ntap_module_replica_count(NULL), 0);
+    assert_ok(ntap_module_new_data_parallel(all.module, cpus, 2, NULL, &module, &test_err));
+    refuses("args is NULL", ntap_module_forward, module, NULL, 1, &result);
+    refuses("args[0] is NULL", ntap_module_forward, module, nothing, 1, &result);
+    assert_untouched(result);
+    assert_ok(ntap_neuron_gradient_new(module, "", NULL, &gradient, &test_err));
+    refuses("inputs[0] is NULL", ntap_neuron_gradient_attribute_all, gradient, no_input, 1, NULL,
+            &grad);
+    assert_untouched(grad);
+    ntap_neuron_gradient_free(gradient);
+    ntap_module_free(module);
+}
+
 static void module_to(void **state) {
     (void)state;
     refuses("module is NULL", ntap_module_to, NULL, &CPU, NTAP_DTYPE_FLOAT32);
@@ -595,6 +624,7 @@ int main(void) {
         cmocka_unit_test(module_values),
         cmocka_unit_test(hooks),
         cmocka_unit_test(callback_modules),
+        cmocka_unit_test(data_parallel_modules),
         cmocka_unit_test(module_to),
         cmocka_unit_test(selectors),
         cmocka_unit_test(gradients),

@@ -38,6 +38,14 @@ static void callback_module_defaults_are_zero(void **state) {
     assert_true(macro.finalizer == zeroed.finalizer);
 }
 
+static void data_parallel_defaults_are_zero(void **state) {
+    const ntap_data_parallel_options macro = NTAP_DATA_PARALLEL_OPTIONS_INIT;
+    ZEROED(ntap_data_parallel_options, zeroed);
+    (void)state;
+    assert_int_equal(macro.struct_size, zeroed.struct_size);
+    assert_int_equal(macro.num_threads, zeroed.num_threads);
+}
+
 static void gradient_defaults_are_zero(void **state) {
     const ntap_neuron_gradient_options macro = NTAP_NEURON_GRADIENT_OPTIONS_INIT;
     ZEROED(ntap_neuron_gradient_options, zeroed);
@@ -124,6 +132,15 @@ static ntap_status use_new_callback(const fixture *f, const void *options) {
     return status;
 }
 
+static ntap_status use_new_data_parallel(const fixture *f, const void *options) {
+    const ntap_device cpu = {NTAP_DEVICE_CPU, 0};
+    ntap_module *module = NULL;
+    const ntap_status status =
+        ntap_module_new_data_parallel(f->module, &cpu, 1, options, &module, &test_err);
+    ntap_module_free(module);
+    return status;
+}
+
 typedef struct user {
     size_t size; /* of its options */
     ntap_status (*use)(const fixture *f, const void *options);
@@ -135,6 +152,7 @@ static const user USERS[] = {
     {sizeof(ntap_neuron_gradient_options), use_gradient_new},
     {sizeof(ntap_attribute_options), use_attribute},
     {sizeof(ntap_callback_module_options), use_new_callback},
+    {sizeof(ntap_data_parallel_options), use_new_data_parallel},
 };
 
 enum { USER_COUNT = sizeof USERS / sizeof *USERS, TAIL = 16 };
@@ -278,6 +296,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load_defaults_are_zero),
         cmocka_unit_test(callback_module_defaults_are_zero),
+        cmocka_unit_test(data_parallel_defaults_are_zero),
         cmocka_unit_test(gradient_defaults_are_zero),
         cmocka_unit_test(attribute_defaults_are_zero),
         cmocka_unit_test(no_options_are_all_defaults),

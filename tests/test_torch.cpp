@@ -248,6 +248,33 @@ void a_model_may_be_gone_before_its_module(void **) {
                  load("mlp_f64.scripted.pt").forward({x}).toTensor());
 }
 
+void b16_a_bridged_model_is_replicated_and_followed(void **) {
+    torch::jit::Module model = load("mlp_f64.scripted.pt");
+    const neurotap::Module parallel =
+        neurotap::data_parallel(neurotap::module(model), {at::kCPU, at::kCPU, at::kCPU});
+    const at::Tensor x = numbers({5, 6});
+    const NeuronGradient gradient(parallel, "fc2");
+    const auto check = [&] {
+        assert_true(at::allclose(neurotap::forward(parallel, {x}).toTensor(),
+                                 model.forward({x}).toTensor(), 1e-13));
+        assert_true(at::allclose(
+            gradient.attribute({x}, "1")[0],
+            NeuronGradient(neurotap::module(model), "fc2").attribute({x}, "1")[0], 1e-13));
+    };
+    check();
+    const at::NoGradGuard no_grad;
+    const auto weight = model.attr("fc1").toModule().attr("weight").toTensor();
+    weight.mul_(-2); // in the memory that the replicas share
+    check();
+    weight.set_data(weight * 3); // in memory of its own
+    assert_false(at::allclose(neurotap::forward(parallel, {x}).toTensor(),
+                              model.forward({x}).toTensor(), 1e-13));
+    neurotap::detail::call(ntap_module_update_replicas, parallel.get());
+    check();
+    assert_throws(NTAP_ERROR_DEVICE, "no replica can be on meta",
+                  [&] { neurotap::data_parallel(neurotap::module(model), {at::kMeta}); });
+}
+
 void any_method_may_run_the_model(void **) {
     const torch::jit::Module model = load("methods.scripted.pt");
     const torch::jit::Module encoder = model.attr("encoder").toModule();
@@ -742,6 +769,7 @@ int main() {
         cmocka_unit_test(the_input_side_and_selectors_are_there_too),
         cmocka_unit_test(errors_carry_status_and_message),
         cmocka_unit_test(a_model_may_be_gone_before_its_module),
+        cmocka_unit_test(b16_a_bridged_model_is_replicated_and_followed),
         cmocka_unit_test(any_method_may_run_the_model),
         cmocka_unit_test(nothing_of_a_model_changes),
         cmocka_unit_test(attributes_that_a_model_counts_with_do_not_change),

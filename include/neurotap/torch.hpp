@@ -191,6 +191,23 @@ inline Module module(const torch::jit::Module &model, const std::string &method 
     return detail::make<Module>(ntap_module_from_jit, &model, method.c_str());
 }
 
+/** The module on several devices, each with a part of the batch: ntap_module_new_data_parallel().
+ */
+inline Module data_parallel(const Module &module, const std::vector<at::Device> &devices,
+                            int num_threads = 0) {
+    std::vector<ntap_device> named;
+    for (const at::Device &device : devices) {
+        if (!device.is_cpu() && !device.is_cuda())
+            throw Error(NTAP_ERROR_DEVICE, "no replica can be on " + device.str());
+        named.push_back(ntap_device{device.is_cuda() ? NTAP_DEVICE_CUDA : NTAP_DEVICE_CPU,
+                                    device.has_index() ? device.index() : 0});
+    }
+    ntap_data_parallel_options options = NTAP_DATA_PARALLEL_OPTIONS_INIT;
+    options.num_threads = num_threads;
+    return detail::make<Module>(ntap_module_new_data_parallel, module.get(), named.data(),
+                                named.size(), &options);
+}
+
 /** Runs a module without recording gradients: ntap_module_forward(). */
 inline c10::IValue forward(const Module &module, const std::vector<c10::IValue> &args) {
     return detail::run(ntap_module_forward, module.get(), args);
