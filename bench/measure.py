@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 
-SHORTEST_SAMPLE = 0.002  # seconds; shorter calls are repeated within a sample
+SHORTEST_SAMPLE = 0.02  # seconds; shorter calls are repeated within a sample, as in a loop of calls
 LONGEST_LOOP = 1.0  # seconds; of a loop over neurons that takes longer, the start is measured
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 25
 

@@ -1,5 +1,7 @@
 #include "tape_operators.hpp"
 
+#include <ATen/Dispatch.h>
+
 namespace neurotap {
 namespace {
 
@@ -11,22 +13,51 @@ class PointwiseOperator : public TapeOperator {
     }
 };
 
+// From here on memory counts: a mask takes a quarter of what the result takes.
+constexpr int64_t kManyElements = 1 << 16;
+
+// Clears the elements of every row where the mask says so. A plain loop, which compilers vectorize;
+// libtorch's masked_fill_ takes several times as long.
+template <typename T> void clear(T *rows, int64_t n_rows, const bool *mask, int64_t size) {
+    at::parallel_for(0, size, kManyElements, [&](int64_t begin, int64_t end) {
+        for (int64_t row = 0; row < n_rows; ++row)
+            for (int64_t i = begin; i < end; ++i)
+                rows[row * size + i] = mask[i] ? T(0) : rows[row * size + i];
+    });
+}
+
+// A ReLU that keeps which elements it cleared, or, of few elements, its result.
 class Relu final : public PointwiseOperator {
   public:
     at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
                        Saved &saved) const override {
         at::Tensor &operand = operands[0];
         at::Tensor result = is_ours_alone(operand) ? at::relu_(operand) : at::relu(operand);
-        saved = {result};
+        const bool many = result.numel() >= kManyElements && result.is_cpu();
+        saved = {many ? result.le(0).contiguous() : result};
         return result;
     }
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
+        const at::Tensor &saved = how.saved[0];
+        if (saved.scalar_type() == at::kBool)
+            return {mask(std::move(gradient), saved, how.neurons)};
         if (how.neurons != 1)
-            return {at::threshold_backward(how.by_neuron(gradient), how.saved[0], 0).flatten(0, 1)};
+            return {at::threshold_backward(how.by_neuron(gradient), saved, 0).flatten(0, 1)};
         if (is_ours_alone(gradient))
-            return {at::threshold_backward_out(gradient, gradient, how.saved[0], 0)};
-        return {at::threshold_backward(gradient, how.saved[0], 0)};
+            return {at::threshold_backward_out(gradient, gradient, saved, 0)};
+        return {at::threshold_backward(gradient, saved, 0)};
+    }
+
+  private:
+    static at::Tensor mask(at::Tensor gradient, const at::Tensor &cleared, int64_t neurons) {
+        if (!is_ours_alone(gradient) || !gradient.is_contiguous())
+            gradient = gradient.clone(at::MemoryFormat::Contiguous);
+        AT_DISPATCH_FLOATING_TYPES(gradient.scalar_type(), "relu", [&] {
+            clear(gradient.data_ptr<scalar_t>(), neurons, cleared.data_ptr<bool>(),
+                  cleared.numel());
+        });
+        return gradient;
     }
 };
 

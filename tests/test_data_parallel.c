@@ -320,8 +320,12 @@ static ntap_status put_replica(const ntap_hook_call *call, void *context, ntap_v
     (void)pthread_mutex_unlock(&w->lock);
     if (w->fail_in == (int)call->replica)
         return w->fail_with;
-    ntap_tensor *tens = make_tensor(NTAP_DTYPE_FLOAT64, &number, SCALAR);
-    ntap_status status = ntap_tensor_scale(ntap_value_get_tensor(call->output), 0.0, &zeros, err);
+    ntap_tensor *tens = NULL;
+    ntap_status status = ntap_tensor_zeros(SCALAR, NTAP_DTYPE_FLOAT64, CPUS[0], &tens, err);
+    if (status == NTAP_OK)
+        memcpy(ntap_tensor_mutable_data(tens), &number, sizeof number);
+    if (status == NTAP_OK)
+        status = ntap_tensor_scale(ntap_value_get_tensor(call->output), 0.0, &zeros, err);
     if (status == NTAP_OK)
         status = ntap_tensor_add(zeros, tens, &put, err);
     if (status == NTAP_OK)
