@@ -48,7 +48,7 @@ c10::IValue Replicator::replicate(const c10::IValue &value) {
     const auto known = known_.find(identity);
     if (known != known_.end())
         return known->second;
-    const c10::IValue copy = replicate_parts(value);
+    c10::IValue copy = replicate_parts(value);
     known_[identity] = copy;
     return copy;
 }

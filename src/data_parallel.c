@@ -107,32 +107,35 @@ static ntap_status gather_result(const parallel_run *p, size_t result, const nta
     return capi_values_gather(parts, examples, p->shards.count, p->home, gathered, err);
 }
 
-/* All or nothing: the outputs are written when everything has succeeded. */
-static ntap_status gather(const parallel_run *p, ntap_value **results, ntap_error *err) {
-    const size_t n_results = p->call->n_results;
-    const size_t n_shards = p->shards.count;
-    ntap_value **gathered = (ntap_value **)calloc(n_results, sizeof(ntap_value *));
-    const ntap_value **parts = (const ntap_value **)calloc(n_shards, sizeof(ntap_value *));
-    int64_t *examples = (int64_t *)calloc(n_shards, sizeof *examples);
-    ntap_status status = NTAP_OK;
-    if (gathered == NULL || parts == NULL || examples == NULL)
-        status = ntap_error_set(err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
-    for (size_t i = 0; i < n_results && status == NTAP_OK; ++i)
-        status = gather_result(p, i, parts, examples, &gathered[i], err);
-    if (status == NTAP_OK)
-        memcpy(results, gathered, n_results * sizeof(ntap_value *));
-    for (size_t i = 0; gathered != NULL && i < n_results && status != NTAP_OK; ++i)
-        ntap_value_free(gathered[i]);
-    free(gathered);
-    free(parts);
-    free(examples);
-    return status;
-}
-
 static void free_values(ntap_value **values, size_t count) {
     for (size_t i = 0; values != NULL && i < count; ++i)
         ntap_value_free(values[i]);
     free(values);
+}
+
+/* All or nothing: the outputs are written when everything has succeeded. */
+static ntap_status gather_results(const parallel_run *p, const ntap_value **parts,
+                                  int64_t *examples, ntap_value **gathered, ntap_value **results,
+                                  ntap_error *err) {
+    for (size_t i = 0; i < p->call->n_results; ++i)
+        NTAPI_TRY(gather_result(p, i, parts, examples, &gathered[i], err));
+    memcpy(results, gathered, p->call->n_results * sizeof *results);
+    memset(gathered, 0, p->call->n_results * sizeof *gathered);
+    return NTAP_OK;
+}
+
+static ntap_status gather(const parallel_run *p, ntap_value **results, ntap_error *err) {
+    const size_t n_results = p->call->n_results;
+    ntap_value **gathered = (ntap_value **)calloc(n_results, sizeof *gathered);
+    const ntap_value **parts = (const ntap_value **)calloc(p->shards.count, sizeof *parts);
+    int64_t *examples = (int64_t *)calloc(p->shards.count, sizeof *examples);
+    const ntap_status status = gathered == NULL || parts == NULL || examples == NULL
+                                   ? ntap_error_set(err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory")
+                                   : gather_results(p, parts, examples, gathered, results, err);
+    free_values(gathered, n_results);
+    free(parts);
+    free(examples);
+    return status;
 }
 
 static ntap_status make_room(parallel_run *p, ntap_error *err) {
