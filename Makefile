@@ -6,8 +6,9 @@ BUILD = build/release
 # For the benchmark: a Python with torch and torchvision, of the libtorch that neurotap is built with.
 PYTHON ?= /usr/bin/python3
 BENCH_ARGS ?=
+SOAK_ARGS ?= --seconds 300
 
-.PHONY: demo test bench bench-growth bench-build clean
+.PHONY: demo test bench bench-growth bench-build soak clean
 
 demo: ## build, then draw what drives neurons of a small CNN on real images
 	@sh cmake/setup.sh
@@ -28,6 +29,13 @@ bench: bench-build ## how fast, against captum (if PYTHONPATH leads to it) and l
 bench-growth: bench-build ## how time grows with neurons, batch and image size, plotted
 	@$(PYTHON) bench/growth.py --build $(BUILD) --json build/bench/growth.json \
 		--png build/bench/growth.png $(BENCH_ARGS)
+
+soak: ## minutes of load from many threads, a good part of the requests faulty
+	@sh cmake/setup.sh
+	@cmake --preset release -DNEUROTAP_BUILD_BENCH=ON >/dev/null
+	@cmake --build $(BUILD) --target neurotap_soak -j $(JOBS)
+	@$(BUILD)/bench/soak --json build/soak.json $(SOAK_ARGS) \
+		tests/fixtures
 
 bench-build:
 	@PYTHON=$(PYTHON) sh cmake/setup.sh bench
