@@ -11,7 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_THREADS = 256 };
+enum {
+    MOST_THREADS = 256,
+    HEAP_GROWTH = 16384 /* bytes; a run of minutes was seen to add none */
+};
 
 typedef struct options {
     double seconds;
@@ -181,7 +184,7 @@ int main(int argc, char **argv) {
     }
     result.threads = o.threads;
     result.warm_up = o.seconds / 5;
-    result.heap_limit = (uint64_t)1 << 20;
+    result.heap_limit = HEAP_GROWTH;
     result.resident_limit = (uint64_t)(o.growth * (1 << 20));
     if (request_kinds() > SOAK_MOST_KINDS || soak(&o, &result))
         return EXIT_FAILURE;

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#define KIB 1024.0
 #define MIB 1048576.0
 
 uint64_t soak_requests(const soak_result *result) {
@@ -44,7 +45,7 @@ static void print_kinds(const soak_result *result) {
 }
 
 static void print_memory(const char *when, const soak_memory *memory) {
-    printf("%-28s %14.2f %14.1f\n", when, (double)memory->heap / MIB,
+    printf("%-28s %14.3f %14.1f\n", when, (double)memory->heap / MIB,
            (double)memory->resident / MIB);
 }
 
@@ -62,8 +63,8 @@ void soak_print(const soak_result *result) {
     for (int i = 0; i < result->n_complaints; ++i)
         printf("unexpected: %s\n", result->complaints[i]);
     if (soak_grew(result))
-        printf("The memory grew by more than %.1f MiB of heap or %.0f MiB resident.\n",
-               (double)result->heap_limit / MIB, (double)result->resident_limit / MIB);
+        printf("The memory grew by more than %.0f KiB of heap or %.0f MiB resident.\n",
+               (double)result->heap_limit / KIB, (double)result->resident_limit / MIB);
     if (result->unreleased != 0)
         printf("%ld contexts of hooks were not released once.\n", result->unreleased);
     printf("%s: %" PRIu64 " of %" PRIu64 " requests ended as they should not.\n",
