@@ -23,7 +23,10 @@ bool Tape::holds() const {
 namespace {
 
 void need(TapePlan &plan, size_t value, const Region &part) {
-    plan.regions[value] = plan.needs_value[value] ? hull(plan.regions[value], part) : part;
+    if (plan.needs_value[value])
+        plan.regions[value] = hull(plan.regions[value], part);
+    else
+        plan.regions[value] = part;
     plan.needs_value[value] = true;
     ++plan.uses[value];
 }
