@@ -12,7 +12,9 @@
 enum { REQUEST_MOST_KINDS = 48, REQUEST_NEURONS = 12 };
 
 /** What an output holds before a call, and still has to hold after a failing one. */
-#define REQUEST_UNTOUCHED ((void *)(UINTPTR_MAX / 3))
+#define REQUEST_UNTOUCHED ((void *)request_no_object)
+
+extern char request_no_object[1];
 
 struct request_set {
     char folder[512];

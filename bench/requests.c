@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+char request_no_object[1];
+
 size_t request_kinds(void) { return request_table_size; }
 
 const char *request_name(size_t kind) { return request_table[kind].name; }

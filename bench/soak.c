@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,18 +32,23 @@ static double now(void) {
 
 /* ---- memory ---- */
 
-static soak_memory measure_memory(void) {
-    soak_memory memory = {0, 0};
-    unsigned long long size, resident;
-    (void)malloc_trim(0);
-    const struct mallinfo2 info = mallinfo2();
-    memory.heap = info.uordblks + info.hblkhd;
+/* The second number of Linux's statm, in pages; 0 where there is none. */
+static uint64_t resident_bytes(void) {
+    char line[128] = "";
     FILE *file = fopen("/proc/self/statm", "r");
     if (file != NULL) {
-        if (fscanf(file, "%llu %llu", &size, &resident) == 2)
-            memory.resident = resident * (uint64_t)sysconf(_SC_PAGESIZE);
+        if (fgets(line, sizeof line, file) == NULL)
+            line[0] = '\0';
         (void)fclose(file);
     }
+    const char *second = strchr(line, ' ');
+    return second == NULL ? 0 : strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static soak_memory measure_memory(void) {
+    (void)malloc_trim(0);
+    const struct mallinfo2 info = mallinfo2();
+    const soak_memory memory = {info.uordblks + info.hblkhd, resident_bytes()};
     return memory;
 }
 
@@ -66,15 +72,17 @@ static size_t next_kind(client *c) {
 static void *ask(void *context) {
     client *c = (client *)context;
     char complaint[REQUEST_COMPLAINT_SIZE];
-    for (double begin = now(), end; begin < c->until; begin = end) {
+    double begin = now();
+    while (begin < c->until) {
         const size_t kind = next_kind(c);
         if (request_do(c->set, kind, complaint)) {
             if (c->complaint[0] == '\0')
                 (void)snprintf(c->complaint, sizeof c->complaint, "%s", complaint);
             ++c->kinds[kind].unexpected;
         }
-        end = now();
+        const double end = now();
         latency_add(&c->kinds[kind].durations, end - begin);
+        begin = end;
     }
     return NULL;
 }

@@ -12,7 +12,7 @@ enum { SOAK_MOST_KINDS = 48, SOAK_MOST_COMPLAINTS = 8 };
 
 /** Bytes, with no thread but the main one alive and the allocator's reserves given back. */
 typedef struct soak_memory {
-    uint64_t heap;     /**< in use by the program and all libraries */
+    uint64_t heap;     /**< in use by the program and all libraries; 0 under sanitizers */
     uint64_t resident; /**< what the system counts */
 } soak_memory;
 
