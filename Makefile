@@ -8,7 +8,7 @@ PYTHON ?= /usr/bin/python3
 BENCH_ARGS ?=
 SOAK_ARGS ?= --seconds 300
 
-.PHONY: demo test bench bench-growth bench-build soak clean
+.PHONY: demo test deb bench bench-growth bench-build soak clean
 
 demo: ## build, then draw what drives neurons of a small CNN on real images
 	@sh cmake/setup.sh
@@ -21,6 +21,12 @@ test: ## build everything and run all tests
 	@cmake --preset release -DNEUROTAP_BUILD_TESTS=ON >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 	@ctest --preset release -j $(JOBS)
+
+deb: ## build Debian packages, into build/package
+	@sh cmake/setup.sh deb
+	@cmake --preset package >/dev/null
+	@cmake --build build/package -j $(JOBS)
+	@cd build/package && cpack
 
 bench: bench-build ## how fast, against captum (if PYTHONPATH leads to it) and libtorch by hand
 	@$(PYTHON) bench/run.py --build $(BUILD) --json build/bench/bench.json \

@@ -1,15 +1,18 @@
 #!/bin/sh
 # Installs what neurotap needs to build and to run its tests: on Debian and its kin with apt,
 # elsewhere by saying what is missing. Does nothing, quickly, where everything is there.
-# `setup.sh bench` installs what the benchmark needs, too.
+# `setup.sh bench` installs what the benchmark needs, too; `setup.sh deb` what Debian packages need.
 set -eu
 
 what=${1:-}
 
 tools="cmake c++ make pkg-config"
+[ "$what" != deb ] || tools="$tools dpkg-shlibdeps file"
+# The comparison of the ABI is skipped where no package has it.
+! command -v apt-get >/dev/null 2>&1 || tools="$tools abidiff"
 libraries="libzip libpng libturbojpeg cairo jansson cmocka"
 packages="cmake g++ make pkg-config libzip-dev libpng-dev libturbojpeg0-dev libcairo2-dev
-          libjansson-dev libcmocka-dev python3-numpy"
+          libjansson-dev libcmocka-dev python3-numpy abigail-tools"
 
 # A libtorch of the user's own choice is used as it is.
 has_libtorch() {
@@ -56,6 +59,7 @@ lacking=$(missing | tr '\n' ' ')
 if command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null 2>&1; }
 then
     has_libtorch || packages="$packages libtorch-dev"
+    [ "$what" != deb ] || packages="$packages dpkg-dev file"
     [ "$what" != bench ] || has_benchmark_modules ||
         packages="$packages python3-torch python3-torchvision python3-matplotlib"
     echo "neurotap: installing what is missing: $lacking"

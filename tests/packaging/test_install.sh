@@ -61,7 +61,8 @@ fi
 # find_package
 options=()
 [ "$kind" != both ] || options=(-DSTATIC=ON)
-quietly "$cmake" -S "$here/consumer" -B "$folder/consumer" -DEXAMPLES="$source/examples" \
+quietly "$cmake" -S "$here/consumer" -B "$folder/consumer" -DVERSION="${version%.*}" \
+    -DEXAMPLES="$source/examples" \
     -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_CXX_STANDARD="$standard" \
     -DCMAKE_PREFIX_PATH="$prefix" -DTorch_DIR="$torch" "${options[@]}"
 quietly "$cmake" --build "$folder/consumer" --parallel 2
