@@ -44,18 +44,21 @@ install(FILES ${PROJECT_BINARY_DIR}/neurotap-config.cmake
 # pkg-config neurotap
 file(RELATIVE_PATH neurotap_pc_prefix
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" neurotap_pc_prefix "${neurotap_pc_prefix}")
 set(neurotap_pc_private ".private")
 if(NOT BUILD_SHARED_LIBS)
   set(neurotap_pc_private "")
 endif()
-# libtorch has no file for pkg-config. The linker must keep it although nothing in it is called: its
-# CUDA part is.
-set(neurotap_pc_torch "-Wl,--no-as-needed -ltorch -ltorch_cpu -lc10 -Wl,--as-needed -lstdc++")
+# libzip's own file would add what a static libzip needs, and libtorch has none. The linker must keep
+# libtorch although nothing in it is called: its CUDA part is.
+set(neurotap_pc_dependencies
+  "-lzip -Wl,--no-as-needed -ltorch -ltorch_cpu -lc10 -Wl,--as-needed -lstdc++")
 get_filename_component(neurotap_torch_folder "${TORCH_LIBRARY}" DIRECTORY)
-if(NOT neurotap_torch_folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
-  set(neurotap_pc_torch
-    "-L${neurotap_torch_folder} -Wl,-rpath,${neurotap_torch_folder} ${neurotap_pc_torch}")
-endif()
+foreach(folder IN LISTS LIBZIP_LIBRARY_DIRS neurotap_torch_folder)
+  if(NOT folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
+    string(PREPEND neurotap_pc_dependencies "-L${folder} -Wl,-rpath,${folder} ")
+  endif()
+endforeach()
 configure_file(cmake/neurotap.pc.in neurotap.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/neurotap.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
