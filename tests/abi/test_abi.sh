@@ -5,7 +5,10 @@
 #   test_abi.sh INCLUDE_DIR CC           compares with released.abi; 77 if abidiff is missing
 #   test_abi.sh INCLUDE_DIR CC --renew   writes released.abi, as part of a release
 #
-# Reading the debug information of the library, which is all of libtorch's, takes a quarter of an hour.
+# Before the first release, released.abi holds what the headers declared when it was made.
+#
+# Reading the debug information of the library, which is all of libtorch's, takes a quarter of an
+# hour.
 # test_exports.sh sees to it that library and headers agree, so this reads the headers: as a library of
 # empty functions.
 set -euo pipefail
@@ -33,21 +36,34 @@ describe() {
         --type-id-style hash --out-file "$2" "$folder/empty.so"
 }
 
-# without_growth BEFORE AFTER: AFTER, with the structs that begin with struct_size as long as they are
-# in BEFORE. They may grow: the library reads no more of one than its caller has.
+# without_growth BEFORE AFTER: AFTER, with the structs that begin with struct_size as long as they
+# are in BEFORE. They may grow: the library reads no more of one than its caller has.
 without_growth() {
-    awk -F "'" '
-        /<class-decl / { struct = $2; bits = $4 + 0; members = 0; grows = grown = 0 }
+    awk '
+        function attribute(name) {
+            match($0, name "=.[^\47]*\47")
+            return substr($0, RSTART + length(name) + 2, RLENGTH - length(name) - 3)
+        }
+        /<class-decl / {
+            struct = attribute(" name")
+            bits = attribute("size-in-bits")
+            members = grows = grown = 0
+        }
         NR == FNR {
-            if (/<var-decl / && ++members == 1 && $2 == "struct_size") { size[struct] = bits }
+            if (/<var-decl / && ++members == 1 && attribute(" name") == "struct_size") {
+                size[struct] = bits
+            }
             next
         }
-        /<class-decl / && (struct in size) && bits > size[struct] {
-            sub("size-in-bits=." bits, "size-in-bits=" FS size[struct])
+        /<class-decl / && (struct in size) && bits + 0 > size[struct] + 0 {
+            sub("size-in-bits=.[0-9]*", "size-in-bits=\47" size[struct])
             grows = 1
         }
-        /<data-member / { grown = grows && $4 + 0 >= size[struct] }
+        /<data-member / {
+            grown = grows && attribute("layout-offset-in-bits") + 0 >= size[struct] + 0
+        }
         /<\/class-decl>/ { grown = 0 }
+        { sub(" hash=\47[^\47]*\47", "") } # of the whole struct, by newer versions
         !grown' "$1" "$2"
 }
 
@@ -113,7 +129,6 @@ try fails 's/int many/int many, int more/'
 try fails 's/API int/API long/'
 try fails 's/const ntap_thing \*thing/ntap_pair *thing/'
 try fails 's/NTAP_ERROR = 1/NTAP_ERROR = 2/'
-try fails 's/NTAP_ERROR = 1/NTAP_OTHER = 1/'
 try fails 's/    int second;/    int second; int third;/'
 try fails 's/struct_size;/struct_size; long inserted;/'
 try fails 's/ntap_pair \*pair;//'

@@ -9,7 +9,7 @@ completions=$3
 export LC_ALL=C
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-commands='layers attribute bench'
+commands=(layers attribute bench)
 status=0
 
 # same WHAT EXPECTED FOUND
@@ -22,23 +22,23 @@ same() {
 }
 
 # The help's lists of options: what an indented line begins with.
-for command in $commands; do
+for command in "${commands[@]}"; do
     "$program" "$command" --help | grep -o '^  --[a-z-]*' | tr -d ' ' | sort -u >"$folder/$command"
 done
 documented() {
     cat "$folder/$1"
 }
 
-all=$(cd "$folder" && { cat $commands && echo --version; } | sort -u)
+all=$(cd "$folder" && { cat "${commands[@]}" && echo --version; } | sort -u)
 [ "$(wc -l <<<"$all")" -gt 20 ] || { echo "FAILED: the help lists hardly any options"; exit 1; }
-same 'commands in the help' "$(printf '%s\n' $commands | sort)" \
+same 'commands in the help' "$(printf '%s\n' "${commands[@]}" | sort)" \
     "$("$program" --help | sed -n 's/^  neurotap \([a-z]*\) MODEL \[.*/\1/p' | sort)"
 
 # An option has its entry in the man page: the line behind a .TP begins with it.
 entries=$(sed -n '/^[.]TP/{n;p;}' "$man_page" | sed 's/\\-/-/g; s/^[.]BI\{0,1\}R\{0,1\} //' |
     grep -o '^--[a-z-]*' | sort)
 same 'entries in the man page' "$all" "$entries"
-same 'commands in the man page' "$(printf '%s\n' $commands)" \
+same 'commands in the man page' "$(printf '%s\n' "${commands[@]}")" \
     "$(sed -n 's/^[.]SS neurotap //p' "$man_page")"
 
 # What bash offers, asked as it would ask.
@@ -52,8 +52,8 @@ offered() {
     _neurotap
     printf '%s\n' "${COMPREPLY[@]}"
 }
-same 'bash: commands' "$(printf '%s\n' $commands --help --version)" "$(offered '')"
-for command in $commands; do
+same 'bash: commands' "$(printf '%s\n' "${commands[@]}" --help --version)" "$(offered '')"
+for command in "${commands[@]}"; do
     same "bash: options of $command" "$(documented "$command")" \
         "$(offered "$command" model.pt -- | sort)"
 done
@@ -72,7 +72,7 @@ if command -v zsh >/dev/null; then
     zsh -n "$completions/_neurotap"
 fi
 if command -v fish >/dev/null; then
-    for command in $commands; do
+    for command in "${commands[@]}"; do
         asked="source '$completions/neurotap.fish'; complete -C 'neurotap $command m.pt --'"
         same "fish: options of $command" "$(documented "$command")" \
             "$(HOME=$folder fish --no-config -c "$asked" | cut -f 1 | sort)"
