@@ -2,15 +2,14 @@
 # Programs that were linked with the last release run with this one: of what its headers declared
 # nothing is gone or changed. Additions pass.
 #
-#   test_abi.sh INCLUDE_DIR CC           compares with released.abi; 77 if abidiff is missing
+#   test_abi.sh INCLUDE_DIR CC           compares with released.abi; 77 if abidiff cannot
 #   test_abi.sh INCLUDE_DIR CC --renew   writes released.abi, as part of a release
 #
 # Before the first release, released.abi holds what the headers declared when it was made.
 #
-# Reading the debug information of the library, which is all of libtorch's, takes a quarter of an
-# hour.
-# test_exports.sh sees to it that library and headers agree, so this reads the headers: as a library of
-# empty functions.
+# To read the debug information of the library, which is all of libtorch's, takes a quarter of an hour.
+# So this reads the headers, as a library of empty functions; test_exports.sh sees to it that library
+# and headers agree.
 set -euo pipefail
 include=$1
 cc=$2
@@ -139,6 +138,13 @@ try fails 's/int second;$/int second; int at_the_end;/'
 try fails 's/void [(][*]callback.*/long callback; int at_the_end;/'
 
 describe "$include" "$folder/now.abi"
+format() {
+    sed -n "s/.*<abi-corpus version='\([0-9]*\).*/\1/p" "$1"
+}
+if [ "$(format "$released")" != "$(format "$folder/now.abi")" ]; then
+    echo "this abidiff does not read format $(format "$released") of tests/abi/released.abi"
+    exit 77
+fi
 if ! compatible "$released" "$folder/now.abi"; then
     echo "FAILED: programs linked with the last release would break (tests/abi/released.abi)"
     exit 1
