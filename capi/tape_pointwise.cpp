@@ -16,13 +16,16 @@ class PointwiseOperator : public TapeOperator {
 // From here on memory counts: a mask takes a quarter of what the result takes.
 constexpr int64_t kManyElements = 1 << 16;
 
-// Clears the elements of every row where the mask says so. A plain loop, which compilers vectorize;
-// libtorch's masked_fill_ takes several times as long.
+// Clears the elements of every row where the mask says so. Vectorized, unlike libtorch's
+// masked_fill_, which takes several times as long.
 template <typename T> void clear(T *rows, int64_t n_rows, const bool *mask, int64_t size) {
     at::parallel_for(0, size, kManyElements, [&](int64_t begin, int64_t end) {
-        for (int64_t row = 0; row < n_rows; ++row)
+        for (int64_t row = 0; row < n_rows; ++row) {
+            T *elements = rows + row * size;
+#pragma omp simd
             for (int64_t i = begin; i < end; ++i)
-                rows[row * size + i] = mask[i] ? T(0) : rows[row * size + i];
+                elements[i] = mask[i] ? T(0) : elements[i];
+        }
     });
 }
 
