@@ -2,6 +2,7 @@
 #include "archive.hpp"
 
 #include "boundary.hpp"
+#include "code_check.hpp"
 
 #include <zip.h>
 
@@ -12,11 +13,10 @@
 namespace neurotap {
 namespace {
 
-constexpr uint64_t kEndOfDirectory = 22;      // bytes of zip's closing record
-constexpr uint64_t kLargestPickle = 1u << 30; // bytes; real ones have kilobytes
+constexpr uint64_t kEndOfDirectory = 22;       // bytes of zip's closing record
+constexpr uint64_t kLargestParsed = 64u << 20; // bytes of a pickle or of code; most have kilobytes
 constexpr uint64_t kFreelyInflated = 64u << 20;
 constexpr uint64_t kLargestInflation = 100; // compressed weights rarely reach 2, text about 10
-constexpr int kDeepestBrackets = 256;       // the compiler's parser recurses
 
 [[noreturn]] void bad_file(const std::string &name, const std::string &why) {
     fail(NTAP_ERROR_FILE, "'", name, "' ", why);
@@ -141,7 +141,7 @@ class Archive {
 
     std::string read(const std::string &path) const {
         const Record &record = records_.at(path);
-        if (record.size > kLargestPickle)
+        if (record.size > kLargestParsed)
             bad_file(name_, "has a record '" + path + "' of " + std::to_string(record.size) +
                                 " bytes, larger than this library parses");
         std::string bytes(record.size, '\0');
@@ -203,24 +203,11 @@ std::string root_folder(const Archive &archive, const std::string &name) {
     return root;
 }
 
-// Brackets outside strings and comments; string prefixes and escapes as in Python.
-void check_nesting(const std::string &code, const std::string &name, const std::string &path) {
-    int depth = 0;
-    for (size_t i = 0; i < code.size(); ++i) {
-        const char c = code[i];
-        if (c == '#') {
-            i = std::min(code.find('\n', i), code.size());
-        } else if (c == '"' || c == '\'') {
-            for (++i; i < code.size() && code[i] != c && code[i] != '\n'; ++i)
-                i += code[i] == '\\' ? 1 : 0;
-        } else if (c == '(' || c == '[' || c == '{') {
-            if (++depth > kDeepestBrackets)
-                bad_file(name, "nests brackets deeper than " + std::to_string(kDeepestBrackets) +
-                                   " in '" + path + "'");
-        } else if (c == ')' || c == ']' || c == '}') {
-            --depth;
-        }
-    }
+// "__torch__/torch/nn/functional.py" holds what is called "__torch__.torch.nn.functional. …".
+std::string module_of(const std::string &path) {
+    std::string name = path.substr(0, path.size() - 3);
+    std::replace(name.begin(), name.end(), '/', '.');
+    return name;
 }
 
 bool ends_with(const std::string &text, const std::string &ending) {
@@ -239,22 +226,6 @@ void check_pickle_record(const Archive &archive, const std::string &name, const 
     });
 }
 
-// libtorch writes these operators, but cannot read them.
-void refuse_optimized(const std::string &code, const std::string &name) {
-    if (code.find("prim.ConstantMKLDNNTensor") == std::string::npos &&
-        code.find("prim.mkldnn_convolution") == std::string::npos)
-        return;
-    fail(
-        NTAP_ERROR_UNSUPPORTED, "'", name, "' was written behind ",
-        "torch.jit.optimize_for_inference, whose MKL-DNN operators libtorch cannot load and cannot "
-        "differentiate; save the model before it is optimized");
-}
-
-void check_code(const std::string &code, const std::string &name, const std::string &path) {
-    check_nesting(code, name, path);
-    refuse_optimized(code, name);
-}
-
 } // namespace
 
 ArchiveKind check_archive(const ByteSource &source, const std::string &name) {
@@ -265,6 +236,7 @@ ArchiveKind check_archive(const ByteSource &source, const std::string &name) {
              "and save it again with a newer PyTorch");
     if (!archive.has(root + "data.pkl"))
         bad_file(name, "is not a PyTorch file: it holds no data.pkl");
+    CodeChecker code(name);
     for (const auto &record : archive.records()) {
         const std::string &path = record.first;
         const bool in_code = path.compare(0, root.size() + 5, root + "code/") == 0;
@@ -273,8 +245,9 @@ ArchiveKind check_archive(const ByteSource &source, const std::string &name) {
             (in_code && ends_with(path, ".debug_pkl")))
             check_pickle_record(archive, name, path);
         else if (in_code && ends_with(path, ".py"))
-            check_code(archive.read(path), name, path);
+            code.add(archive.read(path), path, module_of(path.substr(root.size() + 5)));
     }
+    code.check_calls();
     return archive.has(root + "constants.pkl") ? ArchiveKind::kProgram : ArchiveKind::kObject;
 }
 

@@ -4,6 +4,7 @@
 #include "capi.h"
 #include "handles.hpp"
 #include "script_model.hpp"
+#include "type_check.hpp"
 
 using namespace neurotap;
 
@@ -44,6 +45,7 @@ void load(const std::shared_ptr<ByteSource> &source, const std::string &name,
     // Parameters made in the caller's inference mode could never be differentiated.
     const c10::InferenceMode no_inference(false);
     torch::jit::Module loaded = parse(source, to_torch(options.device));
+    check_types(loaded._ivalue(), name);
     loaded.train(options.training != 0);
     const char *method = options.method == nullptr ? "forward" : options.method;
     *module = new ntap_module(std::make_shared<ScriptModel>(loaded, method, /*shared=*/false));

@@ -1,32 +1,39 @@
 // A simulation of the pickle machine, to check a pickle before libtorch's unpickler runs it.
 //
-// libtorch's unpickler trusts its input: it pops an empty stack, recurses as deep as the data, and
-// lays tensors over storages, and storages over records, without comparing their sizes.
+// libtorch's unpickler trusts its input: it pops an empty stack, lays tensors over storages, and
+// storages over records, without comparing their sizes, and makes room for as many memos as the
+// largest number asks for. What it makes is then visited, hashed and released recursively, shared
+// objects once for every place that refers to them.
 // The machine: https://github.com/python/cpython/blob/main/Lib/pickletools.py
 #include "archive.hpp"
 #include "boundary.hpp"
 
+#include <algorithm>
 #include <cstring>
-#include <limits>
+#include <deque>
 #include <unordered_map>
 #include <vector>
 
 namespace neurotap {
 namespace {
 
-constexpr int kDeepest = 200; // nesting; real models stay below 20
+constexpr uint64_t kDeepest = 200;          // nesting; real models stay below 20
+constexpr uint64_t kLargestExpansion = 100; // objects per byte, shared ones counted repeatedly
 
 struct Item;
-using ItemPtr = std::shared_ptr<Item>;
+using ItemPtr = Item *; // the checker owns them all: lists and dictionaries may form cycles
 
 // What the check has to know of an object; everything else is kOther.
 struct Item {
-    enum Kind { kOther, kInt, kText, kTuple, kStorage };
+    enum Kind { kOther, kScalar, kInt, kText, kGlobal, kTuple, kStorage, kTensor };
+    enum Visit { kNotVisited, kInProgress, kVisited };
     Kind kind = kOther;
-    int depth = 0;
+    Visit visit = kNotVisited;
+    uint64_t depth = 0;            // of what is inside, known when visited
+    uint64_t expanded = 1;         // objects inside, known when visited
     int64_t number = 0;            // an int; a storage's number of elements
     std::string text;              // a string, or "module name" of a global
-    std::vector<ItemPtr> elements; // of a tuple
+    std::vector<ItemPtr> elements; // of a tuple, a list, a dictionary, a call; sizes of a tensor
 };
 
 struct StorageType {
@@ -54,6 +61,8 @@ class PickleChecker {
     void run() {
         while (step()) {
         }
+        for (Item &item : items_)
+            measure(&item);
     }
 
   private:
@@ -85,31 +94,16 @@ class PickleChecker {
     }
 
     // ---- stack ----
-    void push(ItemPtr item) {
-        if (item->depth > kDeepest)
-            bad("it nests deeper than " + std::to_string(kDeepest));
-        stack_.push_back(std::move(item));
+    ItemPtr push_new(Item::Kind kind) {
+        items_.emplace_back();
+        items_.back().kind = kind;
+        stack_.push_back(&items_.back());
+        return stack_.back();
     }
 
-    void push_other(int depth = 0) {
-        auto item = std::make_shared<Item>();
-        item->depth = depth;
-        push(std::move(item));
-    }
+    void push_int(int64_t number) { push_new(Item::kInt)->number = number; }
 
-    void push_int(int64_t number) {
-        auto item = std::make_shared<Item>();
-        item->kind = Item::kInt;
-        item->number = number;
-        push(std::move(item));
-    }
-
-    void push_text(std::string text) {
-        auto item = std::make_shared<Item>();
-        item->kind = Item::kText;
-        item->text = std::move(text);
-        push(std::move(item));
-    }
+    void push_text(Item::Kind kind, std::string text) { push_new(kind)->text = std::move(text); }
 
     void require_items(size_t count) const {
         const size_t floor = marks_.empty() ? 0 : marks_.back();
@@ -119,7 +113,7 @@ class PickleChecker {
 
     ItemPtr pop() {
         require_items(1);
-        ItemPtr item = std::move(stack_.back());
+        const ItemPtr item = stack_.back();
         stack_.pop_back();
         return item;
     }
@@ -136,12 +130,7 @@ class PickleChecker {
     }
 
     void push_tuple(std::vector<ItemPtr> elements) {
-        auto tuple = std::make_shared<Item>();
-        tuple->kind = Item::kTuple;
-        for (const ItemPtr &element : elements)
-            tuple->depth = std::max(tuple->depth, element->depth + 1);
-        tuple->elements = std::move(elements);
-        push(std::move(tuple));
+        push_new(Item::kTuple)->elements = std::move(elements);
     }
 
     void push_tuple_of(size_t count) {
@@ -157,16 +146,10 @@ class PickleChecker {
         require_items(1);
         if (items.size() % multiple != 0)
             bad("a key has no value");
-        const ItemPtr &container = stack_.back();
+        const ItemPtr container = stack_.back();
         if (container->kind != Item::kOther)
             bad("only a list or a dictionary can be added to");
-        for (const ItemPtr &item : items) {
-            if (item == container)
-                bad("an object contains itself");
-            container->depth = std::max(container->depth, item->depth + 1);
-        }
-        if (container->depth > kDeepest)
-            bad("it nests deeper than " + std::to_string(kDeepest));
+        container->elements.insert(container->elements.end(), items.begin(), items.end());
     }
 
     void extend_top_by(size_t count) {
@@ -176,9 +159,50 @@ class PickleChecker {
         extend_top(items, count);
     }
 
+    // ---- nesting ----
+    void finish(ItemPtr item) const {
+        for (const ItemPtr element : item->elements) {
+            item->depth = std::max(item->depth, element->depth + 1);
+            item->expanded += element->expanded; // each is below the limit: no overflow
+            if (item->depth > kDeepest)
+                bad("it nests deeper than " + std::to_string(kDeepest));
+            if (item->expanded > kLargestExpansion * bytes_.size())
+                bad("its shared objects expand without bound");
+        }
+        item->visit = Item::kVisited;
+    }
+
+    // Depth and size of everything inside, without recursion. Tuples may be as deep as the file is
+    // long, and lists go on growing when others refer to them already.
+    void measure(ItemPtr root) const {
+        std::vector<ItemPtr> path;
+        std::vector<ItemPtr> pending{root};
+        while (!pending.empty()) {
+            const ItemPtr item = pending.back();
+            if (item->visit != Item::kNotVisited) {
+                pending.pop_back();
+                if (item->visit == Item::kInProgress && !path.empty() && path.back() == item) {
+                    path.pop_back();
+                    finish(item);
+                }
+                continue;
+            }
+            item->visit = Item::kInProgress;
+            path.push_back(item);
+            for (const ItemPtr element : item->elements) {
+                if (element->visit == Item::kInProgress)
+                    bad("an object contains itself");
+                if (element->visit == Item::kNotVisited)
+                    pending.push_back(element);
+            }
+        }
+    }
+
     // ---- memo ----
     void memoize(uint32_t key) {
         require_items(1);
+        if (key > bytes_.size()) // they are counted from 0
+            bad("it numbers its objects up to " + std::to_string(key));
         memo_[key] = stack_.back();
     }
 
@@ -186,7 +210,7 @@ class PickleChecker {
         const auto found = memo_.find(key);
         if (found == memo_.end())
             bad("it refers to an object that it has not stored");
-        push(found->second);
+        stack_.push_back(found->second);
     }
 
     // ---- tensors ----
@@ -202,7 +226,8 @@ class PickleChecker {
         const ItemPtr id = pop();
         const auto &parts = id->elements;
         if (id->kind != Item::kTuple || parts.size() < 5 || parts[0]->text != "storage" ||
-            parts[2]->kind != Item::kText || parts[4]->kind != Item::kInt)
+            parts[1]->kind != Item::kGlobal || parts[2]->kind != Item::kText ||
+            parts[4]->kind != Item::kInt)
             bad("a storage is not described as ('storage', type, key, device, size)");
         const int64_t size = element_size(parts[1]->text);
         if (size == 0)
@@ -214,19 +239,15 @@ class PickleChecker {
             bad("storage '" + parts[2]->text + "' claims " + std::to_string(numel) +
                 " elements of " + std::to_string(size) + " bytes, but its record has " +
                 std::to_string(record) + " bytes");
-        auto storage = std::make_shared<Item>();
-        storage->kind = Item::kStorage;
-        storage->number = numel;
-        push(std::move(storage));
+        push_new(Item::kStorage)->number = numel;
     }
 
     // The arguments (storage, offset, sizes, strides, …) of torch._utils._rebuild_tensor_v2 and its
     // kin: the last element must lie inside the storage.
     void check_tensor(const std::vector<ItemPtr> &arguments) const {
-        if (arguments.empty() || arguments[0]->kind != Item::kStorage)
-            return;
-        if (arguments.size() < 4 || arguments[1]->kind != Item::kInt ||
-            arguments[2]->kind != Item::kTuple || arguments[3]->kind != Item::kTuple ||
+        if (arguments.size() < 4 || arguments[0]->kind != Item::kStorage ||
+            arguments[1]->kind != Item::kInt || arguments[2]->kind != Item::kTuple ||
+            arguments[3]->kind != Item::kTuple ||
             arguments[2]->elements.size() != arguments[3]->elements.size())
             bad("a tensor is not described as (storage, offset, sizes, strides)");
         int64_t last = arguments[1]->number;
@@ -250,21 +271,56 @@ class PickleChecker {
                 " elements");
     }
 
-    void reduce() {
-        const ItemPtr arguments = pop();
-        const ItemPtr function = pop();
-        if (arguments->kind == Item::kTuple)
-            check_tensor(arguments->elements);
-        push_other(std::max(arguments->depth, function->depth));
+    // (…, quantizer, …): scales and zero points for each channel must be as many as there are.
+    void check_quantized(const std::vector<ItemPtr> &arguments) const {
+        const ItemPtr quantizer = arguments.size() < 5 ? nullptr : arguments[4];
+        if (quantizer == nullptr || quantizer->kind != Item::kTuple ||
+            quantizer->elements.size() < 3)
+            bad("a quantized tensor has no quantizer");
+        const auto &parts = quantizer->elements;
+        if (parts[0]->text == "torch per_tensor_affine")
+            return;
+        const auto &sizes = arguments[2]->elements;
+        const bool has_axis = parts.size() > 3 && parts[3]->kind == Item::kInt &&
+                              parts[3]->number >= 0 &&
+                              static_cast<uint64_t>(parts[3]->number) < sizes.size();
+        const auto fits = [&](ItemPtr tensor) {
+            return tensor->kind == Item::kTensor && tensor->elements.size() == 1 &&
+                   tensor->elements[0]->number ==
+                       sizes[static_cast<size_t>(parts[3]->number)]->number;
+        };
+        if (!has_axis || !fits(parts[1]) || !fits(parts[2]))
+            bad("a quantized tensor's scales do not fit its channels");
     }
 
-    void build() {
-        const ItemPtr state = pop();
-        require_items(1);
-        const int depth = std::max(stack_.back()->depth, state->depth + 1);
-        if (depth > kDeepest)
-            bad("it nests deeper than " + std::to_string(kDeepest));
-        stack_.back()->depth = depth;
+    // What a global stands for, called or built; NEWOBJ leaves it on the stack as it is.
+    void call() {
+        const ItemPtr arguments = pop();
+        const ItemPtr function = pop();
+        if (function->kind != Item::kGlobal)
+            bad("only what has a name can be called");
+        const bool quantized = function->text == "torch._utils _rebuild_qtensor";
+        if (!quantized && function->text != "torch._utils _rebuild_tensor_v2") {
+            push_new(Item::kOther)->elements = {arguments};
+            return;
+        }
+        if (arguments->kind != Item::kTuple)
+            bad("a tensor is not described as (storage, offset, sizes, strides)");
+        check_tensor(arguments->elements);
+        if (quantized)
+            check_quantized(arguments->elements);
+        push_new(Item::kTensor)->elements = arguments->elements[2]->elements;
+    }
+
+    // libtorch rebuilds these without a check of what it is given.
+    void push_global(const std::string &name) {
+        for (const char *refused :
+             {"torch._utils _rebuild_sparse_tensor", "torch._tensor _rebuild_from_type_v2",
+              "torch.distributed.rpc rref"})
+            if (name == refused)
+                fail(NTAP_ERROR_UNSUPPORTED, "'", name_, "' holds an object of '", name,
+                     "', which cannot be checked");
+        push_text(Item::kGlobal, name);
     }
 
     // ---- operations ----
@@ -291,7 +347,7 @@ class PickleChecker {
         case 'N':  // NONE
         case 0x88: // NEWTRUE
         case 0x89: // NEWFALSE
-            push_other();
+            stack_.push_back(&scalar_);
             return true;
         case 'K': // BININT1
             push_int(static_cast<unsigned char>(*take(1)));
@@ -307,16 +363,16 @@ class PickleChecker {
             return true;
         case 'G': // BINFLOAT
             (void)take(8);
-            push_other();
+            stack_.push_back(&scalar_);
             return true;
         case 'X': { // BINUNICODE
             const auto length = little_endian<uint32_t>();
-            push_text(std::string(take(length), length));
+            push_text(Item::kText, std::string(take(length), length));
             return true;
         }
         case 'U': { // SHORT_BINSTRING
             const auto length = static_cast<unsigned char>(*take(1));
-            push_text(std::string(take(length), length));
+            push_text(Item::kText, std::string(take(length), length));
             return true;
         }
         default:
@@ -339,7 +395,7 @@ class PickleChecker {
             return true;
         case ']': // EMPTY_LIST
         case '}': // EMPTY_DICT
-            push_other();
+            push_new(Item::kOther);
             return true;
         case 'a': // APPEND
             extend_top_by(1);
@@ -378,15 +434,16 @@ class PickleChecker {
             return true;
         case 'c': { // GLOBAL
             const std::string module = line();
-            push_text(module + " " + line());
+            push_global(module + " " + line());
             return true;
         }
-        case 'R':  // REDUCE
-        case 0x81: // NEWOBJ
-            reduce();
+        case 'R': // REDUCE
+        case 'b': // BUILD, which libtorch takes for the same
+            call();
             return true;
-        case 'b': // BUILD
-            build();
+        case 0x81: // NEWOBJ
+            (void)pop();
+            require_items(1);
             return true;
         case 'Q': // BINPERSID
             persistent_storage();
@@ -405,6 +462,8 @@ class PickleChecker {
     const std::string &name_;
     const RecordSize &record_size_;
     size_t position_ = 0;
+    std::deque<Item> items_; // its addresses stay
+    Item scalar_{Item::kScalar};
     std::vector<ItemPtr> stack_;
     std::vector<size_t> marks_;
     std::unordered_map<uint32_t, ItemPtr> memo_;

@@ -24,48 +24,71 @@ ntap_value tensor_value(at::Tensor tensor) {
     return value;
 }
 
-template <typename Items> ntap_value sequence_value(ntap_value_kind kind, const Items &items) {
-    ntap_value value;
-    value.kind = kind;
-    for (const c10::IValue &item : items)
-        value.items.push_back(from_ivalue(item));
-    return value;
-}
-
-ntap_value dict_value(const c10::IValue &source) {
-    ntap_value value;
-    value.kind = NTAP_VALUE_DICT;
-    for (const auto &entry : source.toGenericDict()) {
-        value.keys.push_back(from_ivalue(entry.key()));
-        value.items.push_back(from_ivalue(entry.value()));
+// A model can return what shares objects, or contains itself, where it is typed as Any; a value is
+// a tree.
+class Converter {
+  public:
+    ntap_value convert(const c10::IValue &value) {
+        if (++count_ > kMostItems)
+            fail(NTAP_ERROR_UNSUPPORTED, "a value has more than ", kMostItems, " items");
+        if (value.isTensor() && value.toTensor().defined())
+            return tensor_value(value.toTensor());
+        if (value.isInt())
+            return leaf_value(NTAP_VALUE_INT, value);
+        if (value.isDouble())
+            return leaf_value(NTAP_VALUE_DOUBLE, value);
+        if (value.isBool())
+            return leaf_value(NTAP_VALUE_BOOL, value);
+        if (value.isString())
+            return leaf_value(NTAP_VALUE_STRING, value);
+        if (value.isTuple() || value.isList() || value.isGenericDict())
+            return convert_container(value);
+        // Operators give an undefined tensor for a result that is left out; where the value goes on
+        // to another one, it has to be that again.
+        const bool nothing = value.isNone() || value.isTensor();
+        return leaf_value(nothing ? NTAP_VALUE_NONE : NTAP_VALUE_OTHER, value);
     }
-    return value;
-}
+
+  private:
+    static constexpr int kDeepest = 200;
+    static constexpr size_t kMostItems = 1u << 22;
+
+    ntap_value convert_container(const c10::IValue &value) {
+        if (++depth_ > kDeepest)
+            fail(NTAP_ERROR_UNSUPPORTED, "a value nests deeper than ", kDeepest);
+        ntap_value converted = value.isTuple()
+                                   ? sequence(NTAP_VALUE_TUPLE, value.toTupleRef().elements())
+                               : value.isList() ? sequence(NTAP_VALUE_LIST, value.toList().vec())
+                                                : dict(value);
+        --depth_;
+        return converted;
+    }
+
+    template <typename Items> ntap_value sequence(ntap_value_kind kind, const Items &items) {
+        ntap_value value;
+        value.kind = kind;
+        for (const c10::IValue &item : items)
+            value.items.push_back(convert(item));
+        return value;
+    }
+
+    ntap_value dict(const c10::IValue &source) {
+        ntap_value value;
+        value.kind = NTAP_VALUE_DICT;
+        for (const auto &entry : source.toGenericDict()) {
+            value.keys.push_back(convert(entry.key()));
+            value.items.push_back(convert(entry.value()));
+        }
+        return value;
+    }
+
+    int depth_ = 0;
+    size_t count_ = 0;
+};
 
 } // namespace
 
-ntap_value from_ivalue(const c10::IValue &value) {
-    if (value.isTensor() && value.toTensor().defined())
-        return tensor_value(value.toTensor());
-    if (value.isInt())
-        return leaf_value(NTAP_VALUE_INT, value);
-    if (value.isDouble())
-        return leaf_value(NTAP_VALUE_DOUBLE, value);
-    if (value.isBool())
-        return leaf_value(NTAP_VALUE_BOOL, value);
-    if (value.isString())
-        return leaf_value(NTAP_VALUE_STRING, value);
-    if (value.isTuple())
-        return sequence_value(NTAP_VALUE_TUPLE, value.toTupleRef().elements());
-    if (value.isList())
-        return sequence_value(NTAP_VALUE_LIST, value.toList().vec());
-    if (value.isGenericDict())
-        return dict_value(value);
-    // Operators give an undefined tensor for a result that is left out; where the value goes on to
-    // another one, it has to be that again.
-    const bool nothing = value.isNone() || value.isTensor();
-    return leaf_value(nothing ? NTAP_VALUE_NONE : NTAP_VALUE_OTHER, value);
-}
+ntap_value from_ivalue(const c10::IValue &value) { return Converter().convert(value); }
 
 namespace {
 

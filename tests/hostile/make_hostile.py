@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+"""Writes hostile and damaged model files, the same ones every time: make_hostile.py FOLDER
+
+expected.txt lists each with what is to come of it: "refused", "loads", or "either", which also
+leaves open what running it gives. Needs nothing but Python.
+"""
+
+import os
+import random
+import struct
+import sys
+import zlib
+
+from archives import (MODEL, instance, member, members, module_pickle, name, number, pack, pickle,
+                      program, storage, tensor, tensor_arguments, text, tuple_of)
+
+FIXTURES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures")
+
+
+def module(body, attributes="", returns="Tensor"):
+    """The code of a model with this body of `forward` and these attributes."""
+    head = MODEL[:MODEL.index("  def forward")]
+    lines = "".join(f"    {line}\n" for line in body.split("\n"))
+    return (head + "".join(f"  {line}\n" for line in attributes.split("\n") if line) +
+            f"  def forward(self: __torch__.M, x: Tensor) -> {returns}:\n" + lines)
+
+
+def submodule(class_name, attributes=""):
+    return (f"class {class_name}(Module):\n  __parameters__ = []\n  __buffers__ = []\n" +
+            "".join(f"  {line}\n" for line in attributes.split("\n") if line) +
+            f"  def forward(self: __torch__.{class_name}, x: Tensor) -> Tensor:\n    return x\n")
+
+
+# ---- zip archives ----
+
+
+def zips():
+    plain = members()
+    data = plain[0]["data"]
+
+    def first(**changes):
+        return pack([{**plain[0], **changes}] + plain[1:])
+
+    yield "refused", "zip_size_too_large", first(central={"size": len(data) + 100})
+    yield "refused", "zip_size_too_small", first(central={"size": len(data) - 1})
+    yield "refused", "zip_size_4g", first(central={"size": 0xfffffffe, "compressed": 0xfffffffe})
+    yield "refused", "zip_expands", first(central={"size": 0xfffffffe, "method": 8})
+    yield "either", "zip_local_size_differs", first(local={"size": 1, "compressed": 1})
+    yield "refused", "zip_wrong_checksum", first(central={"crc": 1})
+    yield "refused", "zip_encrypted", first(central={"flags": 1}, local={"flags": 1})
+    yield "refused", "zip_unknown_method", first(central={"method": 99}, local={"method": 99})
+    yield "refused", "zip_not_deflated", first(central={"method": 8}, local={"method": 8})
+    yield "refused", "zip_offset_beyond", first(central={"offset": 0xfffffff0})
+    yield "refused", "zip_offset_of_directory", first(central={"offset": 2000})
+    zip64 = struct.pack("<HHQQ", 1, 16, 1 << 60, 1 << 60)
+    full = 0xffffffff
+    yield "refused", "zip64_huge", first(
+        central={"size": full, "compressed": full, "extra": zip64})
+    yield "refused", "zip64_cut", first(
+        central={"size": full, "compressed": full, "extra": zip64[:8]})
+    yield "either", "zip64_true", first(
+        central={"size": full, "compressed": full,
+                 "extra": struct.pack("<HHQQ", 1, 16, len(data), len(data))})
+    yield "refused", "zip_duplicate", pack(plain + [plain[0]])
+    yield "refused", "zip_more_counted", pack(plain, end={"count": 60000, "here": 60000})
+    yield "refused", "zip_fewer_counted", pack(plain, end={"count": 1, "here": 1})
+    yield "refused", "zip_directory_elsewhere", pack(plain, end={"offset": 10})
+    yield "refused", "zip_directory_huge", pack(plain, end={"size": 0xfffffff0})
+    yield "refused", "zip_second_disk", pack(plain, end={"disk": 1})
+    yield "refused", "zip_comment", pack(plain, comment=b"PK")
+    yield "refused", "zip_before", pack(plain, before=b"MZ" * 50)
+    yield "refused", "zip_nested", pack([member("m/data.pkl", program())] + plain[1:])
+    yield "refused", "zip_empty", pack([])
+    yield "either", "zip_folder", pack(plain + [member("m/code/", b"")])
+    for path in ("/m/x", "../x", "", "m/../../x", "m\0x", "M/data.pkl", "m/" + "d" * 60000):
+        yield "either", f"zip_path_{zlib.crc32(path.encode()):08x}", pack(plain + [member(path, b"x")])
+    yield "either", "zip_version", pack([entry for entry in plain if "version" not in entry["name"]]
+                                        + [member("m/version", b"9" * 400)])
+    yield "refused", "zip_no_constants", pack([entry for entry in plain
+                                               if "constants" not in entry["name"]])
+    yield "either", "zip_many", pack(plain + [member(f"m/data/{i}", b"") for i in range(3000)])
+
+
+# ---- pickles ----
+
+
+def shared(levels):
+    """A list of two that are the same list of two, and so on."""
+    made = b"]r" + struct.pack("<I", 10)
+    for i in range(levels):
+        made = b"](" + made + b"j" + struct.pack("<I", 10 + i) + b"er" + struct.pack("<I", 11 + i)
+    return made
+
+
+def grown_later(levels):
+    """A chain of lists in which each is put in the one before when that is in another already."""
+    lists = b"".join(b"]r" + struct.pack("<I", i) for i in range(levels))
+    fill = b"".join(b"j" + struct.pack("<I", i) + b"(j" + struct.pack("<I", i + 1) + b"et"
+                    for i in range(levels - 1))
+    return b"(" + lists + b"(" + fill.replace(b"et", b"e") + b"tt"
+
+
+def pickles():
+    weight = "w : Tensor"
+    use = module("w = self.w\nreturn torch.add(w, 1)", weight)
+    good = tensor(storage(4), 0, [4], [1])
+    build = name("torch._utils", "_rebuild_tensor_v2")
+
+    def with_weight(made, code=use, storages=(bytes(16),)):
+        return program(code, module_pickle(w=made), storages=storages)
+
+    yield "loads", "pickle_tensor", with_weight(good)
+    yield "refused", "pickle_tensor_of_tensor", with_weight(tensor(good, 10**9, [4], [1]))
+    yield "refused", "pickle_tensor_built", with_weight(
+        build + tensor_arguments(storage(4), 10**9, [4], [1]) + b"b")
+    yield "refused", "pickle_function_by_number", with_weight(
+        build + b"0" + b"K\0" + tensor_arguments(storage(4), 10**9, [4], [1]) + b"R")
+    yield "refused", "pickle_number_called", with_weight(b"K\0)R")
+    yield "refused", "pickle_new_tensor", with_weight(
+        build + b")\x81" + tensor_arguments(storage(4), 10**9, [4], [1]) + b"b")
+    for what, sizes, strides in (("sizes", [1 << 62] * 3, [1] * 3), ("strides", [9], [1 << 62]),
+                                 ("more_sizes", [1, 1], [1]), ("negative", [-1], [1]),
+                                 ("empty_huge", [0, 1 << 62, 1 << 62], [1, 1, 1])):
+        yield ("either" if what == "empty_huge" else "refused"), f"pickle_tensor_{what}", \
+            with_weight(tensor(storage(4), 0, sizes, strides))
+    indices = tensor(storage(2, "1", "LongStorage"), 0, [1, 2], [2, 1])
+    yield "refused", "pickle_sparse", program(
+        module("w = self.w\nreturn torch.to_dense(w)", weight),
+        module_pickle(w=name("torch._utils", "_rebuild_sparse_tensor") + tuple_of(
+            number(1), tuple_of(number(2)), b"\x89", indices, good) + b"R"),
+        storages=(bytes(16), struct.pack("<qq", 10**9, -10**9)))
+    quantized = tuple_of(name("torch", "per_channel_affine"),
+                         tensor(storage(1, "1", "DoubleStorage"), 0, [1], [1]),
+                         tensor(storage(1, "2", "LongStorage"), 0, [1], [1]), number(0))
+    yield "refused", "pickle_scales", program(
+        module("w = self.w\nreturn torch.dequantize(w)", weight),
+        module_pickle(w=name("torch._utils", "_rebuild_qtensor") + tuple_of(
+            storage(16, "0", "QInt8Storage"), number(0), tuple_of(number(16)),
+            tuple_of(number(1)), quantized, b"\x89", name("collections", "OrderedDict") + b")R") +
+                      b"R"), storages=(bytes(16), bytes(8), bytes(8)))
+    for where, what in (("torch._tensor", "_rebuild_from_type_v2"),
+                        ("torch.distributed.rpc", "rref"), ("os", "system"),
+                        ("__builtin__", "eval"), ("torch", "NoStorage"), ("__main__", "TensorID"),
+                        ("torch.jit._pickle", "build_tensor_from_id"),
+                        ("torch.jit._pickle", "restore_type_tag"), ("__torch__", "Missing"),
+                        ("", ""), ("__torch__" + ".a" * 2000, "B")):
+        called = name(where, what) + tuple_of(text("echo"), number(7)) + b"R"
+        yield "refused", f"pickle_global_{where[:20]}_{what}", program(data=pickle(called))
+    anything = module("return self.l", "l : Any", "Any")
+    yield "refused", "pickle_memo_number", program(data=b"\x80\x02Nr\xff\xff\xff\x3f.")
+    yield "refused", "pickle_memo_bomb", program(anything, module_pickle(l=shared(60)))
+    yield "refused", "pickle_cycle_of_two", program(
+        anything, module_pickle(l=b"]q\x63(]q\x62(h\x63ee"))
+    yield "refused", "pickle_grown_later", program(anything, module_pickle(l=grown_later(100000)))
+    yield "loads", "pickle_shared_once", program(anything, module_pickle(l=shared(3)))
+    yield "refused", "pickle_text_4g", program(data=b"\x80\x02X\xff\xff\xff\xffab.")
+    yield "refused", "pickle_long", program(data=b"\x80\x02\x8a\xff" + bytes(255) + b".")
+    yield "refused", "pickle_module_is_number", program(data=pickle(number(3)))
+    yield "refused", "pickle_module_is_tuple", program(data=pickle(b")"))
+    yield "refused", "pickle_constants_number", program(constants=pickle(number(1)))
+    fields = "".join(f"a{i} : Tensor\n" for i in range(10))
+    classes = submodule("B", fields) + submodule("E")
+    yield "refused", "pickle_wrong_class", program(
+        module("b = self.b\nreturn b.a9", "b : __torch__.B") + classes,
+        module_pickle(b=instance("__torch__", "E")))
+    yield "refused", "pickle_wrong_class_in_list", program(
+        module("b = self.b\nreturn (b[0]).a9", "b : List[__torch__.C]") +
+        classes.replace("(Module)", "").replace("  __parameters__ = []\n  __buffers__ = []\n", "")
+        .replace("class B", "class C").replace("__torch__.B", "__torch__.C"),
+        module_pickle(b=b"](" + instance("__torch__", "E") + b"e"))
+    yield "refused", "pickle_short_tuple", program(
+        module("a, b, = self.t\nreturn torch.add(a, b)", "t : Tuple[Tensor, Tensor]"),
+        module_pickle(t=b")"))
+    yield "either", "pickle_wrong_type", program(use, module_pickle(w=number(3)))
+    yield "either", "pickle_wrong_list", program(
+        module("return torch.add(x, (self.l)[0])", "l : List[int]"),
+        module_pickle(l=name("torch.jit._pickle", "build_intlist") + b"](" + text("x") + b"e\x85R"))
+    yield "refused", "pickle_missing_attribute", program(use)
+    yield "either", "pickle_other_root", program(module("return x") + submodule("E"),
+                                                 pickle(instance("__torch__", "E")))
+
+
+# ---- code ----
+
+
+def calls(levels, width=1):
+    """A function that calls one that calls one …, `width` times each."""
+    made = module("return __torch__.f0(x, )")
+    for i in range(levels):
+        inner = f"__torch__.f{i + 1}(x, )" if i + 1 < levels else "x"
+        body = f"  y = {inner}\n" * (width - 1)
+        made += f"def f{i}(x: Tensor) -> Tensor:\n{body}  return {inner}\n"
+    return made
+
+
+def class_chain(levels):
+    made = module("return x", "a : Optional[__torch__.C0]")
+    return made + "".join(
+        submodule(f"C{i}", f"a : __torch__.C{i + 1}" if i + 1 < levels else "")
+        for i in range(levels))
+
+
+def nested_ifs(levels, indent):
+    return "\n".join(indent * i + "if True:" for i in range(levels)) + "\n" + \
+        indent * levels + "y = x\nreturn x"
+
+
+def codes():
+    many = 20000
+    for what, expression in (("sum", "x" + " + x" * many), ("minus", "- " * many + "x"),
+                             ("not", "not " * many + "True"), ("power", "1" + "**1" * many),
+                             ("attribute", "x" + ".T" * many), ("index", "x" + "[0]" * many),
+                             ("call", "x" + "()" * many), ("choice", "x if True else " * many + "x"),
+                             ("name", "__torch__" + ".a" * many),
+                             ("brackets", "(" * many + "x" + ")" * many),
+                             ("lists", "[x, " * 200 + "x" + " + x" * 900 + "]" * 200)):
+        yield "refused", f"code_deep_{what}", program(module(f"y = {expression}\nreturn x"))
+    yield "loads", "code_sum", program(module("return x" + " + x" * 300))
+    yield "loads", "code_calls", program(calls(200))
+    yield "refused", "code_deep_calls", program(calls(3000))
+    yield "refused", "code_deep_classes", program(class_chain(2000), module_pickle(a=b"N"))
+    yield "loads", "code_ifs", program(module(nested_ifs(100, "  ")))
+    yield "refused", "code_deep_ifs", program(module(nested_ifs(1000, " ")))
+    yield "loads", "code_calls_grow", program(calls(40, width=2))
+    yield "refused", "code_recursive", program(
+        module("return __torch__.f(x, )") +
+        "def f(x: Tensor) -> Tensor:\n  return __torch__.f(x, )\n")
+    yield "refused", "code_recursive_method", program(module("return (self).forward(x, )"))
+    yield "refused", "code_own_class", program(module("return x", "a : Optional[__torch__.M]"),
+                                               module_pickle(a=b"N"))
+    yield "refused", "code_unknown_operator", program(module("return ops.no.such(x)"))
+    yield "refused", "code_unknown_constant", program(module("return CONSTANTS.c7"))
+    yield "refused", "code_large_number", program(module(f"y = {'9' * 4000}\nreturn x"))
+    yield "loads", "code_raises", program(module("ops.prim.RaiseException(\"no\")\nreturn x"))
+    yield "either", "code_zeros", program(module("return torch.zeros([1099511627776])"))
+    yield "either", "code_zeros_overflow", program(
+        module("return torch.zeros([4611686018427387904, 4])"))
+    yield "either", "code_repeats", program(module("return torch.repeat(x, [1000000, 1000000])"))
+    endless = "l = annotate(List[Any], [])\n"
+    yield "loads", "code_contains_itself", program(
+        module(endless + "_0 = torch.append(l, l)\nreturn l", returns="Any"))
+    yield "loads", "code_shares", program(
+        module(endless + "for i in range(60):\n  l = annotate(List[Any], [l, l])\nreturn l",
+               returns="Any"))
+    yield "loads", "code_nests", program(
+        module(endless + "for i in range(2000):\n  l = annotate(List[Any], [l])\nreturn l",
+               returns="Any"))
+    for what, code in (("empty", ""), ("zeros", b"\0" * 100), ("bytes", bytes(range(256))),
+                       ("no_class", "x = 1\n"), ("half", MODEL[:len(MODEL) // 2]),
+                       ("quote", MODEL + "\"" * 99), ("no_forward", MODEL.replace("forward", "f")),
+                       ("base", MODEL.replace("Module", "Tensor", 1)),
+                       ("parameters", MODEL.replace("= []", "= [1, x]", 1))):
+        yield ("either" if what == "quote" else "refused"), f"code_{what}", program(code)
+
+
+# ---- good files, damaged ----
+
+
+def flips():
+    """Bits of members turned over, with checksums that agree."""
+    import zipfile
+    randomness = random.Random(1)
+    for fixture in ("mlp.scripted.pt", "mlp.quantized.pt", "lstm.scripted.pt"):
+        with zipfile.ZipFile(os.path.join(FIXTURES, fixture)) as archive:
+            plain = [member(entry, archive.read(entry)) for entry in archive.namelist()]
+        for ending, count in (("data.pkl", 40), (".py", 40), (".debug_pkl", 5)):
+            targets = [i for i, entry in enumerate(plain) if entry["name"].endswith(ending)]
+            for round_ in range(count if targets else 0):
+                which = randomness.choice(targets)
+                data = bytearray(plain[which]["data"])
+                for _ in range(randomness.choice((1, 1, 3)) if data else 0):
+                    data[randomness.randrange(len(data))] ^= 1 << randomness.randrange(8)
+                damaged = plain[:which] + [{**plain[which], "data": bytes(data)}]
+                yield "either", f"flip_{fixture[:6]}_{ending.strip('.')}_{round_}", pack(
+                    damaged + plain[which + 1:])
+
+
+def main(folder):
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "expected.txt"), "w") as expected:
+        cases = [("loads", "good", program())]
+        for kind in (zips, pickles, codes, flips):
+            cases.extend(kind())
+        for outcome, case, data in cases:
+            file = "".join(c if c.isalnum() else "_" for c in case) + ".pt"
+            with open(os.path.join(folder, file), "wb") as out:
+                out.write(data)
+            expected.write(f"{file} {outcome}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
