@@ -206,9 +206,12 @@ void TapeRecorder::record_call() {
     std::vector<Recorded> open = std::move(handed_);
     handed_.clear();
     std::vector<size_t> found;
+    size_t items = 0;
     while (!open.empty()) {
         const Recorded item = open.back();
         open.pop_back();
+        if (++items > kMostVisits) // a list that contains itself has no end
+            throw NotRecordable();
         if (item.kind == Kind::kSequence)
             open.insert(open.end(), item.items->begin(), item.items->end());
         else if (item.kind == Kind::kTensor)

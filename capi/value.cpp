@@ -51,7 +51,7 @@ class Converter {
 
   private:
     static constexpr int kDeepest = 200;
-    static constexpr size_t kMostItems = 1u << 22;
+    static constexpr size_t kMostItems = 1u << 20;
 
     ntap_value convert_container(const c10::IValue &value) {
         if (++depth_ > kDeepest)
@@ -67,6 +67,7 @@ class Converter {
     template <typename Items> ntap_value sequence(ntap_value_kind kind, const Items &items) {
         ntap_value value;
         value.kind = kind;
+        value.items.reserve(items.size());
         for (const c10::IValue &item : items)
             value.items.push_back(convert(item));
         return value;

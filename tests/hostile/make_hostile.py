@@ -185,7 +185,8 @@ def pickles():
 
 def calls(levels, width=1):
     """A function that calls one that calls one …, `width` times each."""
-    made = module("return __torch__.f0(x, )")
+    made = module("y = x\nif bool(torch.gt(torch.sum(x), 1000000.)):\n"
+                  "  y = __torch__.f0(x, )\nreturn y")
     for i in range(levels):
         inner = f"__torch__.f{i + 1}(x, )" if i + 1 < levels else "x"
         body = f"  y = {inner}\n" * (width - 1)
