@@ -22,8 +22,9 @@ bool is_same(const c10::IValue &a, const c10::IValue &b) {
         return a.toTensor().is_same(b.toTensor());
     if (a.isTuple() && b.isTuple())
         return all_same(a.toTupleRef().elements(), b.toTupleRef().elements());
-    if (a.isList() && b.isList())
-        return all_same(a.toList().vec(), b.toList().vec());
+    if (a.isList() && b.isList()) // the very same list may contain itself
+        return a.internalToPointer() == b.internalToPointer() ||
+               all_same(a.toList().vec(), b.toList().vec());
     return a.isNone() && b.isNone();
 }
 

@@ -1,32 +1,59 @@
 #include "site_operators.hpp"
 
+#include "tree_limits.hpp"
+
 namespace neurotap {
 namespace {
 
 using torch::jit::Stack;
 
-c10::IValue copy_list(const c10::IValue &value) {
-    const auto source = value.toList();
-    c10::impl::GenericList copy(source.elementType());
-    for (size_t i = 0; i < source.size(); ++i)
-        copy.push_back(deep_copy(source.get(i)));
-    return copy;
-}
+class Copier {
+  public:
+    c10::IValue copy(const c10::IValue &value) {
+        limits_.enter();
+        c10::IValue copied = copy_kind(value);
+        limits_.leave();
+        return copied;
+    }
 
-c10::IValue copy_tuple(const c10::IValue &value) {
-    std::vector<c10::IValue> items;
-    for (const c10::IValue &item : value.toTupleRef().elements())
-        items.push_back(deep_copy(item));
-    return c10::ivalue::Tuple::create(std::move(items));
-}
+  private:
+    c10::IValue copy_kind(const c10::IValue &value) {
+        if (value.isTensor() && value.toTensor().defined())
+            return value.toTensor().clone();
+        if (value.isList())
+            return copy_list(value);
+        if (value.isTuple())
+            return copy_tuple(value);
+        if (value.isGenericDict())
+            return copy_dict(value);
+        return value;
+    }
 
-c10::IValue copy_dict(const c10::IValue &value) {
-    const auto source = value.toGenericDict();
-    c10::impl::GenericDict copy(source.keyType(), source.valueType());
-    for (const auto &entry : source)
-        copy.insert(entry.key(), deep_copy(entry.value()));
-    return copy;
-}
+    c10::IValue copy_list(const c10::IValue &value) {
+        const auto source = value.toList();
+        c10::impl::GenericList copied(source.elementType());
+        for (size_t i = 0; i < source.size(); ++i)
+            copied.push_back(copy(source.get(i)));
+        return copied;
+    }
+
+    c10::IValue copy_tuple(const c10::IValue &value) {
+        std::vector<c10::IValue> items;
+        for (const c10::IValue &item : value.toTupleRef().elements())
+            items.push_back(copy(item));
+        return c10::ivalue::Tuple::create(std::move(items));
+    }
+
+    c10::IValue copy_dict(const c10::IValue &value) {
+        const auto source = value.toGenericDict();
+        c10::impl::GenericDict copied(source.keyType(), source.valueType());
+        for (const auto &entry : source)
+            copied.insert(entry.key(), copy(entry.value()));
+        return copied;
+    }
+
+    TreeLimits limits_;
+};
 
 c10::intrusive_ptr<SiteObserver> pop_observer(Stack &stack) {
     const auto run = torch::jit::pop(stack).toList();
@@ -66,17 +93,7 @@ torch::jit::Operator make_operator(const char *schema, void (*operation)(Stack &
 
 } // namespace
 
-c10::IValue deep_copy(const c10::IValue &value) {
-    if (value.isTensor() && value.toTensor().defined())
-        return value.toTensor().clone();
-    if (value.isList())
-        return copy_list(value);
-    if (value.isTuple())
-        return copy_tuple(value);
-    if (value.isGenericDict())
-        return copy_dict(value);
-    return value;
-}
+c10::IValue deep_copy(const c10::IValue &value) { return Copier().copy(value); }
 
 c10::Symbol begin_symbol() {
     static const auto symbol = c10::Symbol::fromQualString("neurotap::begin");

@@ -1,5 +1,6 @@
 // Values: making, looking into, describing.
 #include "handles.hpp"
+#include "tree_limits.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -24,13 +25,17 @@ ntap_value tensor_value(at::Tensor tensor) {
     return value;
 }
 
-// A model can return what shares objects, or contains itself, where it is typed as Any; a value is
-// a tree.
 class Converter {
   public:
     ntap_value convert(const c10::IValue &value) {
-        if (++count_ > kMostItems)
-            fail(NTAP_ERROR_UNSUPPORTED, "a value has more than ", kMostItems, " items");
+        limits_.enter();
+        ntap_value converted = convert_kind(value);
+        limits_.leave();
+        return converted;
+    }
+
+  private:
+    ntap_value convert_kind(const c10::IValue &value) {
         if (value.isTensor() && value.toTensor().defined())
             return tensor_value(value.toTensor());
         if (value.isInt())
@@ -41,27 +46,16 @@ class Converter {
             return leaf_value(NTAP_VALUE_BOOL, value);
         if (value.isString())
             return leaf_value(NTAP_VALUE_STRING, value);
-        if (value.isTuple() || value.isList() || value.isGenericDict())
-            return convert_container(value);
+        if (value.isTuple())
+            return sequence(NTAP_VALUE_TUPLE, value.toTupleRef().elements());
+        if (value.isList())
+            return sequence(NTAP_VALUE_LIST, value.toList().vec());
+        if (value.isGenericDict())
+            return dict(value);
         // Operators give an undefined tensor for a result that is left out; where the value goes on
         // to another one, it has to be that again.
         const bool nothing = value.isNone() || value.isTensor();
         return leaf_value(nothing ? NTAP_VALUE_NONE : NTAP_VALUE_OTHER, value);
-    }
-
-  private:
-    static constexpr int kDeepest = 200;
-    static constexpr size_t kMostItems = 1u << 20;
-
-    ntap_value convert_container(const c10::IValue &value) {
-        if (++depth_ > kDeepest)
-            fail(NTAP_ERROR_UNSUPPORTED, "a value nests deeper than ", kDeepest);
-        ntap_value converted = value.isTuple()
-                                   ? sequence(NTAP_VALUE_TUPLE, value.toTupleRef().elements())
-                               : value.isList() ? sequence(NTAP_VALUE_LIST, value.toList().vec())
-                                                : dict(value);
-        --depth_;
-        return converted;
     }
 
     template <typename Items> ntap_value sequence(ntap_value_kind kind, const Items &items) {
@@ -83,8 +77,7 @@ class Converter {
         return value;
     }
 
-    int depth_ = 0;
-    size_t count_ = 0;
+    TreeLimits limits_;
 };
 
 } // namespace

@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     if (ntap_selector_parse(text, &selector, &err) == NTAP_OK)
         ntap_selector_free(selector);
-    (void)ntap_device_parse(text, &device, &err);
+    if (ntap_device_parse(text, &device, &err) == NTAP_OK && device.index < 0)
+        __builtin_trap();
     free(text);
     return 0;
 }
