@@ -138,7 +138,8 @@ void CodeChecker::check_expressions(const std::string &code, const std::string &
         const char *deep =
             indent != std::string::npos && indent - i > kDeepestBlocks ? "blocks" : depth.take(c);
         if (deep != nullptr)
-            fail(NTAP_ERROR_FILE, "'", name_, "' nests ", deep, " too deep in '", path, "'");
+            fail(NTAP_ERROR_FILE, "'", name_, "' nests ", deep,
+                 " deeper than libtorch's compiler can take, in '", path, "'");
         if (c == '#')
             i = std::min(code.find('\n', i), code.size());
         else if (c == '"' || c == '\'')

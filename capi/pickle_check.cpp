@@ -56,7 +56,9 @@ const StorageType kStorageTypes[] = {
 class PickleChecker {
   public:
     PickleChecker(const std::string &bytes, const std::string &name, const RecordSize &record_size)
-        : bytes_(bytes), name_(name), record_size_(record_size) {}
+        : bytes_(bytes), name_(name), record_size_(record_size) {
+        scalar_.kind = Item::kScalar;
+    }
 
     void run() {
         while (step()) {
@@ -297,11 +299,13 @@ class PickleChecker {
     void call() {
         const ItemPtr arguments = pop();
         const ItemPtr function = pop();
-        if (function->kind != Item::kGlobal)
-            bad("only what has a name can be called");
-        const bool quantized = function->text == "torch._utils _rebuild_qtensor";
-        if (!quantized && function->text != "torch._utils _rebuild_tensor_v2") {
-            push_new(Item::kOther)->elements = {arguments};
+        if (function->kind == Item::kInt) // libtorch numbers what has a name
+            bad("a number is called");
+        const bool named = function->kind == Item::kGlobal;
+        const bool quantized = named && function->text == "torch._utils _rebuild_qtensor";
+        const bool plain = named && function->text == "torch._utils _rebuild_tensor_v2";
+        if (!quantized && !plain) {
+            push_new(Item::kOther)->elements = {function, arguments};
             return;
         }
         if (arguments->kind != Item::kTuple)
@@ -463,7 +467,7 @@ class PickleChecker {
     const RecordSize &record_size_;
     size_t position_ = 0;
     std::deque<Item> items_; // its addresses stay
-    Item scalar_{Item::kScalar};
+    Item scalar_;
     std::vector<ItemPtr> stack_;
     std::vector<size_t> marks_;
     std::unordered_map<uint32_t, ItemPtr> memo_;

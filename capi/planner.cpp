@@ -19,7 +19,7 @@ namespace attr = torch::jit::attr;
 namespace prim = torch::jit::prim;
 
 // A graph that calls itself would be inlined for ever; real models stay below 100,000 nodes.
-constexpr size_t kMostNodes = 500000;
+constexpr size_t kMostNodes = 200000;
 
 size_t count_nodes(const Block *block) {
     size_t count = 0;
