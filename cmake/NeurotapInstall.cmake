@@ -52,7 +52,10 @@ endif()
 # libzip's own file would add what a static libzip needs, and libtorch has none. The linker must keep
 # libtorch although nothing in it is called: its CUDA part is.
 set(neurotap_pc_dependencies
-  "-lzip -Wl,--no-as-needed -ltorch -ltorch_cpu -lc10 -Wl,--as-needed -lstdc++")
+  "-lzip -Wl,--no-as-needed -ltorch -ltorch_cpu -lc10 -Wl,--as-needed -lstdc++ -pthread")
+foreach(library IN LISTS CMAKE_DL_LIBS)
+  string(APPEND neurotap_pc_dependencies " -l${library}")
+endforeach()
 get_filename_component(neurotap_torch_folder "${TORCH_LIBRARY}" DIRECTORY)
 foreach(folder IN LISTS LIBZIP_LIBRARY_DIRS neurotap_torch_folder)
   if(NOT folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
@@ -64,13 +67,13 @@ install(FILES ${PROJECT_BINARY_DIR}/neurotap.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
 
 if(NEUROTAP_BUILD_CLI)
-  configure_file(packaging/neurotap.1.in neurotap.1 @ONLY)
+  configure_file(docs/neurotap.1.in neurotap.1 @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/neurotap.1
     DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
-  install(FILES packaging/completions/neurotap.bash RENAME neurotap
+  install(FILES cli/completions/neurotap.bash RENAME neurotap
     DESTINATION ${NEUROTAP_BASH_COMPLETION_DIR} COMPONENT program)
-  install(FILES packaging/completions/_neurotap
+  install(FILES cli/completions/_neurotap
     DESTINATION ${NEUROTAP_ZSH_COMPLETION_DIR} COMPONENT program)
-  install(FILES packaging/completions/neurotap.fish
+  install(FILES cli/completions/neurotap.fish
     DESTINATION ${NEUROTAP_FISH_COMPLETION_DIR} COMPONENT program)
 endif()

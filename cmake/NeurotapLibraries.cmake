@@ -11,17 +11,17 @@ function(neurotap_define_library target type)
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   if(type STREQUAL STATIC)
     # Its users link what it is made with; neurotap-config.cmake finds that for installed ones.
+    foreach(library IN LISTS NEUROTAP_LIBRARIES)
+      target_link_libraries(${target} INTERFACE "$<BUILD_INTERFACE:$<LINK_ONLY:${library}>>")
+    endforeach()
     target_link_libraries(${target} INTERFACE
-      "$<BUILD_INTERFACE:$<LINK_ONLY:neurotap_libtorch>>"
-      "$<BUILD_INTERFACE:$<LINK_ONLY:PkgConfig::LIBZIP>>"
       "$<INSTALL_INTERFACE:$<LINK_ONLY:neurotap::dependencies>>")
   endif()
 endfunction()
 
 if(BUILD_SHARED_LIBS)
   neurotap_define_library(neurotap SHARED)
-  target_link_libraries(neurotap PRIVATE neurotap_libtorch PkgConfig::LIBZIP Threads::Threads
-    ${CMAKE_DL_LIBS})
+  target_link_libraries(neurotap PRIVATE ${NEUROTAP_LIBRARIES})
   set_target_properties(neurotap PROPERTIES
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}

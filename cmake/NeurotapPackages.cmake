@@ -38,7 +38,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
-set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA "${PROJECT_SOURCE_DIR}/packaging/debian/triggers")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA "${PROJECT_SOURCE_DIR}/cmake/debian/triggers")
 set(CPACK_DEBIAN_RUNTIME_DESCRIPTION
 "forward hooks and neuron gradients on PyTorch models - library
 neurotap loads TorchScript files, observes or replaces what any layer of the
@@ -71,7 +71,7 @@ Neither Python nor the model's source code is needed.")
 
 # The files that Debian wants in every package, and compressed manuals.
 set(CPACK_PRE_BUILD_SCRIPTS "${PROJECT_SOURCE_DIR}/cmake/DebianFiles.cmake")
-set(CPACK_NEUROTAP_DEBIAN_DIR "${PROJECT_SOURCE_DIR}/packaging/debian")
+set(CPACK_NEUROTAP_DEBIAN_DIR "${PROJECT_SOURCE_DIR}/cmake/debian")
 set(CPACK_NEUROTAP_VERSION "${neurotap_version}")
 set(CPACK_VERBATIM_VARIABLES ON)
 include(CPack)
