@@ -13,7 +13,7 @@ at::Tensor make_large_zeros(at::IntArrayRef sizes, const at::TensorOptions &opti
     void *memory = std::calloc(count, options.dtype().itemsize());
     if (memory == nullptr)
         fail(NTAP_ERROR_OUT_OF_MEMORY, "out of memory: ", count, " elements");
-    return at::from_blob(memory, sizes, std::free, options);
+    return at::for_blob(memory, sizes).context(memory, std::free).options(options).make_tensor();
 }
 
 } // namespace

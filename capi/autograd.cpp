@@ -74,16 +74,18 @@ ntap_status capi_run_differentiate(const capi_run *run, const capi_differentiati
 
 size_t capi_run_neurons_at_once(const capi_run *run, const ntap_tensor *output,
                                 uint64_t memory_limit) {
-    const at::Tensor &tensor = output->tensor;
-    if (run->inputs.empty() || !tensor.requires_grad())
-        return 1;
-    if (!gains_from_batching(tensor))
-        return 1;
-    size_t bytes = tensor.nbytes();
-    for (const at::Tensor &input : run->inputs)
-        bytes += input.nbytes();
-    const size_t limit = memory_limit == 0 ? kBatchedBytes : memory_limit;
-    return std::clamp<size_t>(limit / (kGradientsAlive * bytes + 1), 1, kMostBatched);
+    size_t count = 1; // also if there is no memory to find out
+    (void)guarded(nullptr, NTAP_ERROR_INTERNAL, [&] {
+        const at::Tensor &tensor = output->tensor;
+        if (run->inputs.empty() || !tensor.requires_grad() || !gains_from_batching(tensor))
+            return;
+        size_t bytes = tensor.nbytes();
+        for (const at::Tensor &input : run->inputs)
+            bytes += input.nbytes();
+        const size_t limit = memory_limit == 0 ? kBatchedBytes : memory_limit;
+        count = std::clamp<size_t>(limit / (kGradientsAlive * bytes + 1), 1, kMostBatched);
+    });
+    return count;
 }
 
 ntap_status capi_seeds_new(const ntap_tensor *like, const capi_range *ranges, size_t count,

@@ -49,6 +49,12 @@ std::string model_message(const torch::jit::JITException &error) {
     return name ? *name + ": " + *original : *original;
 }
 
+// The CPU allocator's failure has no class of its own, and the interpreter makes texts of all.
+bool is_host_memory(const std::string &text) {
+    return text.find("DefaultCPUAllocator") != std::string::npos ||
+           text.find("std::bad_alloc") != std::string::npos;
+}
+
 ntap_status translate(ntap_error *err, ntap_status fallback) {
     try {
         throw;
@@ -60,15 +66,12 @@ ntap_status translate(ntap_error *err, ntap_status fallback) {
         return report(err, NTAP_ERROR_DEVICE_OUT_OF_MEMORY, error.what_without_backtrace());
     } catch (const c10::Error &error) {
         const std::string text = error.what_without_backtrace();
-        // libtorch gives the CPU allocator's failure no class of its own.
-        const bool host_memory = text.find("DefaultCPUAllocator") != std::string::npos;
-        return report(err, host_memory ? NTAP_ERROR_OUT_OF_MEMORY : fallback, text);
+        return report(err, is_host_memory(text) ? NTAP_ERROR_OUT_OF_MEMORY : fallback, text);
     } catch (const torch::jit::JITException &error) {
         return report(err, NTAP_ERROR_MODEL, model_message(error));
     } catch (const std::exception &error) {
         const std::string text = error.what();
-        const bool host_memory = text.find("DefaultCPUAllocator") != std::string::npos;
-        return report(err, host_memory ? NTAP_ERROR_OUT_OF_MEMORY : fallback, text);
+        return report(err, is_host_memory(text) ? NTAP_ERROR_OUT_OF_MEMORY : fallback, text);
     }
 }
 

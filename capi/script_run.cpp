@@ -34,19 +34,20 @@ class RunObserver final : public SiteObserver {
     RunObserver(const Program &program, const Taps &taps, RunContext &context, HookRun *hooks)
         : program_(program), taps_(taps), context_(context), hooks_(hooks) {}
 
-    void hand(c10::IValue value) override { values_.push_back(std::move(value)); }
+    void hand(c10::IValue value) override {
+        end_run_on_failure([&] { values_.push_back(std::move(value)); });
+    }
 
     void reach(size_t site) override {
         taken_ = std::move(values_);
         values_.clear();
         const ProgramSite &at = program_.sites[site];
-        if (at.purpose.kind == Purpose::Kind::kTap)
-            return record(at.purpose.index);
-        try {
-            context_.remember_failure([&] { call_hooks(at); });
-        } catch (...) {
-            throw HookFailed();
-        }
+        end_run_on_failure([&] {
+            if (at.purpose.kind == Purpose::Kind::kTap)
+                record(at.purpose.index);
+            else
+                call_hooks(at);
+        });
     }
 
     c10::IValue take(size_t index, c10::IValue value) override {
@@ -54,6 +55,15 @@ class RunObserver final : public SiteObserver {
     }
 
   private:
+    // Past the interpreter, which would make an error of the model's of it.
+    template <typename Body> void end_run_on_failure(const Body &body) {
+        try {
+            context_.remember_failure(body);
+        } catch (...) {
+            throw HookFailed();
+        }
+    }
+
     void record(size_t tap) {
         const bool arguments = taps_.side == NTAP_LAYER_INPUT;
         context_.calls[taps_.slots[tap]].push_back(

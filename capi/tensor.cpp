@@ -87,13 +87,14 @@ ntap_tensor *neurotap::wrap(const Blob &blob, ntap_deleter deleter, void *contex
              " is ", shape);
     const c10::InferenceMode no_inference(false);
     auto handle = std::make_unique<ntap_tensor>();
-    // Lives in libtorch's own deleter, which libtorch also drops, unarmed, when it fails.
-    const auto release = std::make_shared<Release>(blob.data, deleter, context);
+    // libtorch's to delete, also, unarmed, when it fails. Its other kind of deleter, a function
+    // object, ends the program when there is no memory to copy it.
+    auto *const release = new Release(blob.data, deleter, context);
     auto maker = at::for_blob(blob.data, shape);
+    maker.context(release, [](void *owned) { delete static_cast<Release *>(owned); });
     if (blob.strides != nullptr)
         maker.strides(checked_strides(shape, blob.strides));
-    handle->tensor = maker.deleter([release](void *) {})
-                         .options(at::TensorOptions().dtype(blob.dtype).device(blob.device))
+    handle->tensor = maker.options(at::TensorOptions().dtype(blob.dtype).device(blob.device))
                          .target_device(blob.device)
                          .make_tensor();
     release->arm();
