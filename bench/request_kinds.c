@@ -29,6 +29,10 @@ static ntap_status slice(request_set *set, ntap_tensor **result, ntap_error *err
     return attribute(set->convolution, set->image, set->slice, NULL, result, err);
 }
 
+static ntap_status on_replicas(request_set *set, ntap_tensor **result, ntap_error *err) {
+    return attribute(set->replicated, set->image, set->neuron, NULL, result, err);
+}
+
 static ntap_status callback(request_set *set, ntap_tensor **result, ntap_error *err) {
     return attribute(set->convolution, set->image, set->callback, NULL, result, err);
 }
@@ -300,6 +304,10 @@ static ntap_status failing_selector(request_set *set, ntap_tensor **result, ntap
     return attribute(set->convolution, set->image, set->failing, NULL, result, err);
 }
 
+static ntap_status failing_replicas(request_set *set, ntap_tensor **result, ntap_error *err) {
+    return attribute(set->replicated, set->image, set->failing, NULL, result, err);
+}
+
 static ntap_status outside_neuron(request_set *set, ntap_tensor **result, ntap_error *err) {
     return attribute(set->convolution, set->image, set->outside, NULL, result, err);
 }
@@ -361,6 +369,7 @@ const request_kind request_table[] = {
     {"one neuron, autograd only", NTAP_OK, by_autograd, 0},
     {"of a layer's input", NTAP_OK, of_the_input, 0},
     {"slice", NTAP_OK, slice, 0},
+    {"one neuron, on replicas", NTAP_OK, on_replicas, 0},
     {"selector callback", NTAP_OK, callback, 0},
     {"NaNs in the input", NTAP_OK, nans, 0},
     {"recurrent model", NTAP_OK, recurrent, 0},
@@ -384,6 +393,7 @@ const request_kind request_table[] = {
     {"cancelled at once", NTAP_ERROR_STOPPED, cancelled_at_once, 0},
     {"cancelled midway", NTAP_ERROR_STOPPED, cancelled_midway, 0},
     {"failing selector callback", NTAP_ERROR_DEVICE, failing_selector, 0},
+    {"failing replicas", NTAP_ERROR_DEVICE, failing_replicas, 0},
     {"failing hook", NTAP_ERROR_DEVICE, failing_hook, 0},
     {"failing forward function", NTAP_ERROR_DEVICE, failing_function, 0},
     {"unknown layer", NTAP_ERROR_NOT_FOUND, unknown_layer, 0},

@@ -133,6 +133,17 @@ static ntap_status fill_selectors(request_set *set, ntap_error *err) {
     return NTAP_OK;
 }
 
+/* One replica for each example. */
+static ntap_status fill_replicated(request_set *set, ntap_error *err) {
+    const ntap_device cpus[] = {{NTAP_DEVICE_CPU, 0}, {NTAP_DEVICE_CPU, 0}};
+    ntap_module *parallel = NULL;
+    ntap_status status = ntap_module_new_data_parallel(set->images, cpus, 2, NULL, &parallel, err);
+    if (status == NTAP_OK)
+        status = ntap_neuron_gradient_new(parallel, "conv2", NULL, &set->replicated, err);
+    ntap_module_free(parallel);
+    return status;
+}
+
 static ntap_status fill_models(request_set *set, ntap_error *err) {
     ntap_neuron_gradient_options input_side = NTAP_NEURON_GRADIENT_OPTIONS_INIT;
     input_side.side = NTAP_LAYER_INPUT;
@@ -140,6 +151,7 @@ static ntap_status fill_models(request_set *set, ntap_error *err) {
     TRY(load(set, "mlp.scripted.pt", &set->vectors, err));
     TRY(ntap_neuron_gradient_new(set->images, "conv2", NULL, &set->convolution, err));
     TRY(ntap_neuron_gradient_new(set->images, "conv2", &input_side, &set->convolution_input, err));
+    TRY(fill_replicated(set, err));
     TRY(ntap_neuron_gradient_new(set->images, "fc", NULL, &set->classes, err));
     TRY(ntap_neuron_gradient_new(set->vectors, "fc3", NULL, &set->hooked, err));
     TRY(open_gradient(set, "lstm.traced.pt", "head", &set->recurrent, err));
@@ -174,7 +186,7 @@ void request_set_clear(request_set *set) {
                                   set->index,  set->callback, set->failing};
     ntap_neuron_gradient *gradients[] = {set->convolution, set->convolution_input, set->classes,
                                          set->hooked,      set->recurrent,         set->noisy,
-                                         set->two_inputs};
+                                         set->two_inputs,  set->replicated};
     for (size_t i = 0; i < sizeof gradients / sizeof *gradients; ++i)
         ntap_neuron_gradient_free(gradients[i]);
     for (size_t i = 0; i < sizeof selectors / sizeof *selectors; ++i)

@@ -28,6 +28,7 @@ struct request_set {
     ntap_neuron_gradient *recurrent;
     ntap_neuron_gradient *noisy;
     ntap_neuron_gradient *two_inputs;
+    ntap_neuron_gradient *replicated; /**< as `convolution`, on two replicas */
 
     ntap_tensor *image, *nans, *wide, *integers;
     ntap_tensor *vector, *sequence, *noise, *left, *right;
