@@ -14,7 +14,9 @@
 
 enum {
     MOST_THREADS = 256,
-    HEAP_GROWTH = 16384 /* bytes; a run of minutes was seen to add none */
+    HEAP_GROWTH = 16384,        /* bytes; a run of minutes was seen to add none */
+    SHORT_RUN = 60,             /* seconds: until then threads meet kinds that are new to them, */
+    SHORT_HEAP_GROWTH = 1 << 18 /* whose caches come */
 };
 
 typedef struct options {
@@ -192,7 +194,7 @@ int main(int argc, char **argv) {
     }
     result.threads = o.threads;
     result.warm_up = o.seconds / 5;
-    result.heap_limit = HEAP_GROWTH;
+    result.heap_limit = o.seconds < SHORT_RUN ? SHORT_HEAP_GROWTH : HEAP_GROWTH;
     result.resident_limit = (uint64_t)(o.growth * (1 << 20));
     if (request_kinds() > SOAK_MOST_KINDS || soak(&o, &result))
         return EXIT_FAILURE;
