@@ -3,6 +3,7 @@
 #include "boundary.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace neurotap {
 namespace {
@@ -127,7 +128,50 @@ class CallDepth {
     std::map<std::string, State> states_;
 };
 
+// Finds a class's attributes that are assigned without a type: "name = value" at the indentation of
+// the first statement of its body. libtorch takes it that there is a type, but in these and in
+// enums.
+class AttributeTypes {
+  public:
+    // Returns the attribute that the line assigns so; "" if it does not.
+    std::string take(const std::string &line) {
+        static const std::set<std::string> kUntyped = {"__parameters__", "__buffers__",
+                                                       "__annotations__", "__forward_pre_hooks__",
+                                                       "__forward_hooks__"};
+        const size_t indent = std::min(line.find_first_not_of(" \t"), line.size());
+        if (indent == line.size() || line[indent] == '#')
+            return "";
+        if (indent == 0) {
+            in_class_ = line.compare(0, 6, "class ") == 0 && line.find("(Enum)") == line.npos;
+            body_ = 0;
+            return "";
+        }
+        body_ = body_ == 0 ? indent : body_;
+        const size_t end = end_of_word(line, indent);
+        const size_t sign = line.find_first_not_of(" \t", end);
+        const bool assigns = sign != line.npos && line[sign] == '=';
+        const std::string name = line.substr(indent, end - indent);
+        return in_class_ && indent == body_ && assigns && kUntyped.count(name) == 0 ? name : "";
+    }
+
+  private:
+    bool in_class_ = false;
+    size_t body_ = 0; // 0 until there was a statement
+};
+
 } // namespace
+
+void CodeChecker::check_attributes(const std::string &code, const std::string &path) const {
+    AttributeTypes types;
+    for (size_t line = 0; line < code.size();) {
+        const size_t end = std::min(code.find('\n', line), code.size());
+        const std::string name = types.take(code.substr(line, end - line));
+        if (!name.empty())
+            fail(NTAP_ERROR_FILE, "'", name_, "' has a class whose attribute '", name,
+                 "' has no type, in '", path, "'");
+        line = end + 1;
+    }
+}
 
 void CodeChecker::check_expressions(const std::string &code, const std::string &path) const {
     ExpressionDepth depth;
@@ -177,6 +221,7 @@ void CodeChecker::collect_references(const std::string &code, const std::string 
 
 void CodeChecker::add(const std::string &code, const std::string &path, const std::string &module) {
     check_expressions(code, path);
+    check_attributes(code, path);
     refuse_optimized(code, name_);
     collect_references(code, module);
 }

@@ -249,6 +249,7 @@ def codes():
     for what, code in (("empty", ""), ("zeros", b"\0" * 100), ("bytes", bytes(range(256))),
                        ("no_class", "x = 1\n"), ("half", MODEL[:len(MODEL) // 2]),
                        ("quote", MODEL + "\"" * 99), ("no_forward", MODEL.replace("forward", "f")),
+                       ("untyped", MODEL.replace("__parameters__", "__params__", 1)),
                        ("base", MODEL.replace("Module", "Tensor", 1)),
                        ("parameters", MODEL.replace("= []", "= [1, x]", 1))):
         yield ("either" if what == "quote" else "refused"), f"code_{what}", program(code)
