@@ -3,12 +3,13 @@
 
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BUILD = build/release
+PREFIX ?= /usr/local
 # For the benchmark: a Python with torch and torchvision, of the libtorch that neurotap is built with.
 PYTHON ?= /usr/bin/python3
 BENCH_ARGS ?=
 SOAK_ARGS ?= --seconds 300
 
-.PHONY: demo test deb bench bench-growth bench-build soak clean
+.PHONY: demo test install docs deb bench bench-growth bench-build soak clean
 
 demo: ## build, then draw what drives neurons of a small CNN on real images
 	@sh cmake/setup.sh
@@ -27,6 +28,18 @@ deb: ## build Debian packages, into build/package
 	@cmake --preset package >/dev/null
 	@cmake --build build/package -j $(JOBS)
 	@cd build/package && cpack
+
+install: ## build, and install into PREFIX: the library, its headers, the program
+	@sh cmake/setup.sh
+	@cmake --preset release -DNEUROTAP_BUILD_TESTS=OFF >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS)
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+docs: ## the reference of all functions, as HTML
+	@sh cmake/setup.sh
+	@cmake --preset release >/dev/null
+	@cmake --build $(BUILD) --target reference
+	@echo $(BUILD)/docs/html/index.html
 
 bench: bench-build ## how fast, against captum (if PYTHONPATH leads to it) and libtorch by hand
 	@$(PYTHON) bench/run.py --build $(BUILD) --json build/bench/bench.json \

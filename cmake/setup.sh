@@ -8,11 +8,12 @@ what=${1:-}
 
 tools="cmake c++ make pkg-config"
 [ "$what" != deb ] || tools="$tools dpkg-shlibdeps file"
-# The comparison of the ABI is skipped where no package has it.
-! command -v apt-get >/dev/null 2>&1 || tools="$tools abidiff"
+# The comparison of the ABI, and the reference, are made and tested where a package has what they
+# take.
+! command -v apt-get >/dev/null 2>&1 || tools="$tools abidiff doxygen"
 libraries="libzip libpng libturbojpeg cairo jansson cmocka"
 packages="cmake g++ make pkg-config libzip-dev libpng-dev libturbojpeg0-dev libcairo2-dev
-          libjansson-dev libcmocka-dev python3-numpy abigail-tools"
+          libjansson-dev libcmocka-dev python3-numpy abigail-tools doxygen"
 
 # A libtorch of the user's own choice is used as it is.
 has_libtorch() {

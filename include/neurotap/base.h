@@ -38,9 +38,10 @@ extern "C" {
 #define NTAP_API __attribute__((visibility("default")))
 #endif
 
-/** Makes the compiler warn when a result is dropped, or when a format does not fit. */
 #if defined(__GNUC__) || defined(__clang__)
+/** Makes the compiler warn when a result is dropped. */
 #define NTAP_MUST_CHECK __attribute__((warn_unused_result))
+/** Makes the compiler warn when arguments do not fit a format. */
 #define NTAP_PRINTF(format_index, first_argument)                                                  \
     __attribute__((format(printf, format_index, first_argument)))
 #else
@@ -49,6 +50,7 @@ extern "C" {
 #endif
 
 /** @defgroup base Base
+ *  @brief Status codes, errors, devices, element types and versions: the conventions.
  *  @{ */
 
 /** What came of a call. The numbers are stable across releases. */
@@ -134,14 +136,16 @@ typedef enum ntap_device_type {
 
 /** A device. All zero is the CPU. */
 typedef struct ntap_device {
-    ntap_device_type type;
-    int32_t index; /**< which of several, from 0; 0 for the CPU */
+    ntap_device_type type; /**< which kind */
+    int32_t index;         /**< which of several, from 0; 0 for the CPU */
 } ntap_device;
 
 /**
  * Reads "cpu", "cuda" (the first one) or "cuda:1".
  * Checks the notation, not whether the machine has the device.
+ * @param text    the notation
  * @param[out] device  the device
+ * @param err     filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_device_parse(const char *text, ntap_device *device,
@@ -159,6 +163,7 @@ NTAP_API int ntap_num_threads(void);
  * `at::set_num_threads`. **This is process-wide** and meant for programs that own their process,
  * before their first computation: neurotap itself never calls it.
  * @param count  at least 1
+ * @param err    filled on failure; may be NULL
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_set_num_threads(int count, ntap_error *err);
 

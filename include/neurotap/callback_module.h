@@ -40,6 +40,7 @@ extern "C" {
 #endif
 
 /** @defgroup callback_module Callback module
+ *  @brief Models whose forward is a C function.
  *  @{ */
 
 /** One run of a callback module, as its forward function sees it: valid until that returns, on the
@@ -59,6 +60,7 @@ typedef struct ntap_view ntap_view;
  *                 inputs, then the additional arguments. There is no signature to check them
  *                 against (ntap_module_signature() gives the base's, to read): their number and
  *                 types are the function's business. Never write to them.
+ * @param n_args   how many there are
  * @param context  as given to ntap_module_new_callback()
  * @param[out] result  NULL when the function is called; on NTAP_OK what the module returns: a value
  *                 that the function made, or cloned, never a lent one. neurotap frees it, also if
@@ -77,9 +79,9 @@ typedef ntap_status (*ntap_forward_function)(ntap_view *view, const ntap_value *
 typedef struct ntap_callback_module_options {
     size_t struct_size;        /**< sizeof(ntap_callback_module_options) */
     const char *const *layers; /**< the names that the function reports with ntap_tap() */
-    size_t n_layers;
-    ntap_finalizer finalizer; /**< called with the context when the module and everything made from
-                                   it is gone; may be NULL */
+    size_t n_layers;           /**< how many */
+    ntap_finalizer finalizer;  /**< called with the context when the module and everything made from
+                                    it is gone; may be NULL */
 } ntap_callback_module_options;
 
 /** All defaults. */
@@ -99,6 +101,7 @@ typedef struct ntap_callback_module_options {
  * @param context  handed to the function; may be NULL
  * @param options  NULL for all defaults
  * @param[out] module  the result
+ * @param err      filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT (NULLs; a layer that is named twice, or that
  *         @p base has already). On failure the finalizer is not called.
  */
@@ -111,8 +114,11 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_new_callback(
  * called any number of times; the layers' calls are counted through. A neuron gradient is that of
  * the last call, unless ntap_attribute_options.call says otherwise.
  *
+ * @param view    the run
  * @param args    @p n_args values, as for ntap_module_forward(); their autograd graph is kept
+ * @param n_args  how many
  * @param[out] result  what it returned; the caller's to free
+ * @param err     filled on failure; may be NULL
  * @return as ntap_module_forward(); NTAP_ERROR_INVALID_ARGUMENT if there is no such module
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_view_forward(ntap_view *view,
@@ -122,6 +128,7 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_view_forward(ntap_view *view,
 /**
  * Reports what a layer of the function's own is called with, or what it returns.
  *
+ * @param view    the run
  * @param layer   one of ntap_callback_module_options.layers
  * @param side    NTAP_LAYER_INPUT before the layer computes (to be left out where nobody needs it),
  *                NTAP_LAYER_OUTPUT after it
@@ -129,6 +136,7 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_view_forward(ntap_view *view,
  *                all of them. What it holds must not be written to afterwards.
  * @param[out] tapped  what to go on with: @p value, or what hooks put in its place; the caller's to
  *                     free
+ * @param err     filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT (no such layer), or whatever a hook returned
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_tap(ntap_view *view, const char *layer,

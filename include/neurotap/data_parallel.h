@@ -51,6 +51,7 @@ extern "C" {
 #endif
 
 /** @defgroup data_parallel Data-parallel module
+ *  @brief One model on several devices.
  *  @{ */
 
 /** What else to say of a data-parallel module. */
@@ -83,6 +84,7 @@ typedef struct ntap_data_parallel_options {
  * @param n_devices from 1 to 1024
  * @param options   NULL for all defaults
  * @param[out] parallel  a module like any other, for all functions but ntap_module_to()
+ * @param err       filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT, NTAP_ERROR_DEVICE (no such device; the message
  *         says which), or an out-of-memory status
  *

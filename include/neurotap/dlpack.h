@@ -29,6 +29,7 @@ extern "C" {
 #endif
 
 /** @defgroup dlpack DLPack
+ *  @brief Tensors shared with other array libraries.
  *  @{ */
 
 struct DLManagedTensor;
@@ -50,6 +51,7 @@ struct DLManagedTensorVersioned;
  *                 exactly once, on whichever thread drops the last reference to the memory; it
  *                 must not call into neurotap. On failure it stays the caller's, untouched.
  * @param[out] tensor  the tensor
+ * @param err      filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_DTYPE (no ntap_dtype for these elements), NTAP_ERROR_DEVICE (a
  *         kind of memory other than these, or a GPU that this machine does not have),
  *         NTAP_ERROR_INVALID_ARGUMENT (a major version other than 1, or fields that make no sense,
@@ -73,6 +75,7 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_tensor_from_dlpack(struct DLManagedTen
  *                negated lazily is refused; ntap_tensor_clone() makes a plain one of it
  * @param[out] managed  the DLPack tensor. It keeps the memory alive, also after @p tensor is
  *                 freed, until `managed->deleter(managed)` is called: exactly once, on any thread.
+ * @param err     filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_DTYPE (the elements are of no ntap_dtype), NTAP_ERROR_DEVICE
  *         (neither on the CPU nor on a GPU), NTAP_ERROR_INVALID_ARGUMENT
  */

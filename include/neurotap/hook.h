@@ -50,6 +50,7 @@ extern "C" {
 #endif
 
 /** @defgroup hook Hook
+ *  @brief Looking at, replacing or stopping what goes through a layer.
  *  @{ */
 
 /** One call of a layer, as a hook sees it. Everything in it is lent, until the hook returns. Newer
@@ -114,6 +115,7 @@ typedef struct ntap_hook ntap_hook;
  * It runs on whichever thread was the last to use the hook. May be NULL. If this call fails, it is
  * not called.
  * @param[out] hook  the handle, for ntap_hook_remove(), also after the module was freed: one that
+ * @param err        filled on failure; may be NULL
  * is never removed leaks. NULL if the hook shall stay as long as the module.
  * @return NTAP_OK, or NTAP_ERROR_NOT_FOUND (no such layer, with near names; or nothing in the
  *         program calls it), NTAP_ERROR_UNSUPPORTED (the model cannot be instrumented)

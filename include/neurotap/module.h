@@ -18,6 +18,7 @@ extern "C" {
 #endif
 
 /** @defgroup module Module
+ *  @brief Loading, listing, running and moving models.
  *  @{ */
 
 /** A loaded model. */
@@ -48,6 +49,7 @@ typedef struct ntap_load_options {
  * @param path     the file
  * @param options  NULL for all defaults
  * @param[out] module  the module
+ * @param err      filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_FILE (missing, truncated, malformed, or not TorchScript),
  *         NTAP_ERROR_NOT_FOUND (no such method), NTAP_ERROR_DEVICE, NTAP_ERROR_UNSUPPORTED (an
  * operator that this libtorch does not have, or a file format older than TorchScript),
@@ -93,7 +95,9 @@ NTAP_API const char *ntap_module_layer_type(const ntap_module *module, size_t in
  * The word is the operator's or function's own, with the underscore of one that works in place:
  * "relu_:1". List them rather than guess.
  *
+ * @param module      safe to use from several threads at once
  * @param[out] count  the number of values; those that are the result of a layer, or of the model,
+ * @param err         filled on failure; may be NULL
  * are not counted
  * @return NTAP_OK, or NTAP_ERROR_UNSUPPORTED (the model cannot be instrumented)
  *
@@ -122,9 +126,12 @@ NTAP_API const char *ntap_module_signature(const ntap_module *module);
  * call, which must then not run in several threads at once; a model that draws random numbers
  * advances the process's generators.
  *
+ * @param module  safe to use from several threads at once
  * @param args    @p n_args values, the model's parameters in order; defaults of its signature apply
  *                to what is left out. Their devices and dtypes are the model's business.
+ * @param n_args  how many
  * @param[out] result  what the model returned; it may share memory with the arguments
+ * @param err     filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT (an argument does not fit the signature; the
  *         message names the parameter), NTAP_ERROR_MODEL (the model raised an error),
  *         an out-of-memory status, or whatever a hook or forward function returned
@@ -148,12 +155,16 @@ typedef enum ntap_layer_side {
  * operations did to it later. No gradients are recorded, and neither the module nor the arguments
  * nor any random number generator is changed.
  *
+ * @param module    safe to use from several threads at once
  * @param layers    @p n_layers paths
+ * @param n_layers  how many
  * @param side      which side of the layers
  * @param args      @p n_args values, as for ntap_module_forward()
+ * @param n_args    how many
  * @param captured  room for @p n_layers values: for every layer a list with one item for each call,
  *                  in order; empty if the layer did not run. Each is the caller's to free, and may
  *                  share memory with the arguments and the module.
+ * @param err       filled on failure; may be NULL
  * @return as ntap_module_forward(), and NTAP_ERROR_NOT_FOUND (no such layer; the message suggests
  *         near names), NTAP_ERROR_UNSUPPORTED (the model cannot be instrumented)
  *
@@ -171,8 +182,10 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_capture(
  * Constants inside traced graphs stay where they are: PyTorch embeds devices and constants into
  * traces. ntap_load_options.device moves those too.
  *
+ * @param module  not in use by another thread
  * @param device  NULL keeps the device
  * @param dtype   a floating-point type; NTAP_DTYPE_NONE keeps the types
+ * @param err     filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT, NTAP_ERROR_DTYPE, NTAP_ERROR_DEVICE, or an
  *         out-of-memory status; on failure the module is as it was
  */

@@ -36,6 +36,7 @@ extern "C" {
 #endif
 
 /** @defgroup neuron_gradient Neuron gradient
+ *  @brief How neurons depend on the inputs: the main job.
  *  @{ */
 
 /** The neuron gradients of one layer of one module. */
@@ -60,6 +61,7 @@ typedef struct ntap_neuron_gradient_options {
  * @param layer    a path, such as "layer2.0.conv1"; "" for the model itself
  * @param options  NULL for all defaults
  * @param[out] gradient  the result
+ * @param err      filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_NOT_FOUND (no such layer, with near names; or nothing in the model
  *         calls it), NTAP_ERROR_UNSUPPORTED (the layer cannot be reached, or not differentiated)
  */
@@ -85,8 +87,9 @@ typedef enum ntap_fast_paths {
 /**
  * Watches a call. It is called on the calling thread, before the first and after each piece of the
  * work, and must not call the library with the objects of this call.
- * @param done   how many of the @p total gradients are there; a gradient is that of one neuron for
- *               one example
+ * @param done     how many gradients are there; a gradient is that of one neuron for one example
+ * @param total    how many there will be
+ * @param context  ntap_attribute_options.progress_context
  * @return 0 to go on; anything else cancels the call, which then fails with NTAP_ERROR_STOPPED
  */
 typedef int (*ntap_progress_callback)(int64_t done, int64_t total, void *context);
@@ -115,18 +118,18 @@ typedef struct ntap_attribute_options {
                                                         order; never differentiated, never changed.
                                                         Defaults of the model's signature apply to
                                                         what is left out. */
-    size_t n_additional_arguments;
+    size_t n_additional_arguments;                 /**< how many */
     int64_t call; /**< which call, for a layer that runs several times: 0, the default, is the last
                        one; 1 the first, 2 the second, …; -1 the last, -2 the one before, … */
-    ntap_unused_inputs unused_inputs;
-    ntap_fast_paths fast_paths;
+    ntap_unused_inputs unused_inputs; /**< what to do about an input without influence */
+    ntap_fast_paths fast_paths;       /**< whether shortcuts are allowed */
     uint64_t memory_limit; /**< about how many bytes a backward pass over several neurons or a pass
                                 over several examples may take; fewer go at once then. One neuron
                                 of one example always goes, whatever it takes. 0, the default, is
                                 what was found to be fastest. The results do not count. */
-    ntap_progress_callback progress;
-    void *progress_context;
-    ntap_attribute_report *report; /**< filled when the call succeeds; NULL for none */
+    ntap_progress_callback progress; /**< watches and cancels; NULL for none */
+    void *progress_context;          /**< handed to it */
+    ntap_attribute_report *report;   /**< filled when the call succeeds; NULL for none */
 } ntap_attribute_options;
 
 /** All defaults. */
@@ -151,6 +154,7 @@ typedef struct ntap_attribute_options {
  * @param grads     room for @p n_inputs tensors: for each input its attribution, of the same
  *                  shape, dtype and device, in C order, with no autograd graph. Each is the
  *                  caller's to free. For a complex input it is PyTorch's conjugate gradient.
+ * @param err       filled on failure; may be NULL
  * @return NTAP_OK, or
  *         - NTAP_ERROR_INVALID_ARGUMENT: NULLs; an argument that does not fit the signature;
  *         - NTAP_ERROR_DTYPE: an integer input; a layer value that is not floating-point;
@@ -178,10 +182,15 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_neuron_gradient_attribute(
  * share backward passes where that is faster: what a loop over ntap_neuron_gradient_attribute()
  * gives, many times faster.
  *
+ * @param gradient     as for ntap_neuron_gradient_attribute()
+ * @param inputs       as there
+ * @param n_inputs     as there
  * @param selectors    @p n_selectors selectors, of any kinds; the same one may be there repeatedly
  * @param n_selectors  at least 1
+ * @param options      as there
  * @param grads        room for @p n_inputs tensors: for each input its attributions, of shape
  *                     [n_selectors, …shape of the input…]; otherwise as there
+ * @param err          filled on failure; may be NULL
  * @return as ntap_neuron_gradient_attribute(). If one selector fails, all do; the message tells
  *         which.
  *
@@ -197,10 +206,16 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_neuron_gradient_attribute_many(
 /**
  * The gradients of all neurons of the layer: the whole Jacobian of its value, in one call.
  *
- * @param grads  room for @p n_inputs tensors: for each input its attributions, of shape [neurons…,
- *               …shape of the input…], where the neurons are the dimensions of the layer's value
- *               after the first, the batch. For a layer of [N, 10] and an input of [N, 3] it is
- *               [10, N, 3]. Mind the size: layers early in an image model have 100,000s of neurons.
+ * @param gradient  as for ntap_neuron_gradient_attribute()
+ * @param inputs    as there
+ * @param n_inputs  as there
+ * @param options   as there
+ * @param grads     room for @p n_inputs tensors: for each input its attributions, of shape
+ *                  [neurons…, …shape of the input…], where the neurons are the dimensions of the
+ *                  layer's value after the first, the batch. For a layer of [N, 10] and an input of
+ *                  [N, 3] it is [10, N, 3]. Mind the size: layers early in an image model have
+ *                  100,000s of neurons.
+ * @param err       filled on failure; may be NULL
  * @return as ntap_neuron_gradient_attribute(); NTAP_ERROR_SHAPE if the layer's value is not a
  *         single tensor with a dimension for the examples
  */

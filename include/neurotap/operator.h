@@ -18,6 +18,7 @@ extern "C" {
 #endif
 
 /** @defgroup operator Operator
+ *  @brief Computing with tensors, in callbacks and elsewhere.
  *  @{ */
 
 /**
@@ -30,8 +31,10 @@ extern "C" {
  *
  * @param name    namespace, name and overload; the overload may be left out if there is only one
  * @param args    @p n_args values; NULL if there are none
+ * @param n_args  how many
  * @param outs    room for @p n_outs results; each is the caller's to free
  * @param n_outs  exactly the number of the operator's results
+ * @param err     filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_NOT_FOUND (no such operator; the message lists near ones),
  *         NTAP_ERROR_INVALID_ARGUMENT (an argument does not fit, or the count of results is
  *         wrong), NTAP_ERROR_MODEL (the operator raised an error), or an out-of-memory status

@@ -26,6 +26,7 @@ extern "C" {
 #endif
 
 /** @defgroup selector Selector
+ *  @brief Which neuron of a layer.
  *  @{ */
 
 /** A selector. Immutable, so it may be used by several threads at once and with any layer. */
@@ -43,10 +44,10 @@ typedef enum ntap_index_kind {
 /** One element of a tuple of ints and slices. Make it with ntap_at(), ntap_slice() or ntap_all().
  */
 typedef struct ntap_index {
-    ntap_index_kind kind;
-    int64_t start; /**< the index, or the slice's start; negative counts from the end */
-    int64_t stop;  /**< slices: the first index that is not selected; else 0 */
-    int64_t step;  /**< slices: at least 1; else 0 */
+    ntap_index_kind kind; /**< an index or a range */
+    int64_t start;        /**< the index, or the slice's start; negative counts from the end */
+    int64_t stop;         /**< slices: the first index that is not selected; else 0 */
+    int64_t step;         /**< slices: at least 1; else 0 */
 } ntap_index;
 
 /** One index: Python's `i`. */
@@ -76,6 +77,9 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_selector_new_index(int64_t index,
 /**
  * Selects by a tuple of ints and slices, for the dimensions after the batch.
  * @param indices  @p count elements, copied; NULL if @p count is 0 (a layer of shape [N])
+ * @param count    how many
+ * @param[out] selector  the selector
+ * @param err      filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT (a step below 1, for example)
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_selector_new_indices(const ntap_index *indices,
@@ -106,9 +110,12 @@ typedef ntap_status (*ntap_selector_callback)(const ntap_value *layer_value, voi
 
 /**
  * Selects by a callback.
+ * @param callback   computes the neuron
  * @param context    handed to the callback
  * @param finalizer  called with @p context when the selector is freed; may be NULL. If this call
  *                   fails, it is not called.
+ * @param[out] selector  the selector
+ * @param err        filled on failure; may be NULL
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_selector_new_callback(ntap_selector_callback callback,
                                                                 void *context,

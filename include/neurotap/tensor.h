@@ -20,6 +20,7 @@ extern "C" {
 #endif
 
 /** @defgroup tensor Tensor
+ *  @brief Arrays of one element type on one device; files.
  *  @{ */
 
 /** A tensor. */
@@ -43,6 +44,7 @@ typedef void (*ntap_deleter)(void *data, void *context);
  * @param deleter  called when the last reference is gone; NULL if there is nothing to release
  * @param context  handed to the deleter
  * @param[out] tensor  the tensor
+ * @param err      filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT, NTAP_ERROR_DTYPE, NTAP_ERROR_DEVICE; on failure
  *         the deleter is not called and @p data stays the caller's
  */
@@ -68,9 +70,11 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_tensor_clone(const ntap_tensor *tensor
 
 /**
  * Converts a tensor to another device, another dtype, or both (as `at::Tensor::to`).
+ * @param tensor  any; it stays as it is
  * @param device  NULL keeps the device
  * @param dtype   NTAP_DTYPE_NONE keeps the dtype
  * @param[out] converted  a new handle; it shares memory with @p tensor if nothing had to change
+ * @param err     filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT, NTAP_ERROR_DTYPE, NTAP_ERROR_DEVICE (the
  *         machine has no such device), NTAP_ERROR_OUT_OF_MEMORY, NTAP_ERROR_DEVICE_OUT_OF_MEMORY
  */
@@ -116,8 +120,10 @@ NTAP_API void *ntap_tensor_mutable_data(ntap_tensor *tensor);
 
 /**
  * Copies all elements, in C order, from any device into the caller's buffer.
+ * @param tensor  any but a quantised one
  * @param buffer  at least @p size bytes
  * @param size    exactly ntap_tensor_numel() × ntap_dtype_size() bytes, as a check
+ * @param err     filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT, NTAP_ERROR_SHAPE (wrong size),
  *         NTAP_ERROR_DTYPE (a type that ntap_dtype does not name)
  */

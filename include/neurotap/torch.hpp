@@ -52,14 +52,20 @@
 namespace neurotap {
 inline namespace bridge { // apart from the names inside a static libneurotap
 
+/** @defgroup cpp C++
+ *  @brief Header-only, for programs that hold libtorch objects: torch.hpp.
+ *  @{ */
+
 // ---- errors ----
 
 /** A call failed. */
 class Error : public std::runtime_error {
   public:
-    /** @param status  not NTAP_OK */
+    /** @param status   not NTAP_OK
+     *  @param message  for what() */
     Error(ntap_status status, const std::string &message)
         : std::runtime_error(message), status_(status) {}
+    /** Which kind of failure. */
     ntap_status status() const noexcept { return status_; }
 
   private:
@@ -126,20 +132,24 @@ template <class Function> void destroy(void *context) { delete static_cast<Funct
 
 // ---- handles ----
 
+/** A tensor; unwrap() gives libtorch's. */
 using Tensor = std::unique_ptr<ntap_tensor, detail::Release<ntap_tensor_free>>;
+/** A value; unwrap() gives libtorch's. */
 using Value = std::unique_ptr<ntap_value, detail::Release<ntap_value_free>>;
 /** What is made from a module keeps working when the module is gone. */
 using Module = std::unique_ptr<ntap_module, detail::Release<ntap_module_free>>;
+/** Which neuron; from selector(), or from a function of selector.h. */
 using Selector = std::unique_ptr<ntap_selector, detail::Release<ntap_selector_free>>;
 /** The hook is removed when this goes. */
 using Hook = std::unique_ptr<ntap_hook, detail::Release<ntap_hook_remove>>;
 
-/** A tensor as neurotap's, and back: the same memory, and the same autograd graph. */
+/** A tensor as neurotap's: the same memory, and the same autograd graph. */
 inline Tensor wrap(const at::Tensor &tensor) {
     return detail::make<Tensor>(ntap_tensor_from_aten,
                                 reinterpret_cast<const AtenTensorOpaque *>(&tensor));
 }
 
+/** A tensor as libtorch's: the same memory, and the same autograd graph. */
 inline at::Tensor unwrap(const ntap_tensor *tensor) {
     detail::require_same_torch();
     if (tensor == nullptr)
@@ -147,11 +157,12 @@ inline at::Tensor unwrap(const ntap_tensor *tensor) {
     return *reinterpret_cast<const at::Tensor *>(ntap_tensor_as_aten(tensor));
 }
 
-/** A value as neurotap's, and back; see ntap_value_to_ivalue() on lists and dictionaries. */
+/** A value as neurotap's: ntap_value_from_ivalue(). */
 inline Value wrap(const c10::IValue &value) {
     return detail::make<Value>(ntap_value_from_ivalue, &value);
 }
 
+/** A value as libtorch's: ntap_value_to_ivalue(), also on lists and dictionaries. */
 inline c10::IValue unwrap(const ntap_value *value) {
     c10::IValue made;
     detail::call(ntap_value_to_ivalue, value, &made);
@@ -254,6 +265,7 @@ struct IsSequence<Net,
 class View {
   public:
     View() = default;
+    /** @param view  what C handed to the forward function; NULL belongs to no run */
     explicit View(ntap_view *view) : view_(view) {}
 
     /** Runs the module that the function's module was made from: ntap_view_forward(). */
@@ -275,6 +287,7 @@ class View {
      * layer's, as in `named_modules()`: "block1.conv". The layers in a torch::nn::Sequential are
      * reported too, by their names there; they must take and give one tensor.
      *
+     * @param name   the layer's, inside of this view
      * @param layer  a ModuleHolder such as torch::nn::Linear, or a pointer
      * @param args   tensors, or whatever a c10::IValue holds
      */
@@ -406,10 +419,10 @@ template <class Net> Module module(std::shared_ptr<Net> net) {
 
 /** One call of a layer: ntap_hook_call. The values share the memory of the running model. */
 struct HookCall {
-    std::string layer;
-    int64_t call; ///< which call of the layer in this run, from 1
-    std::vector<c10::IValue> inputs;
-    c10::IValue output; ///< None in a pre-hook
+    std::string layer;               ///< the path that the hook was added for
+    int64_t call;                    ///< which call of the layer in this run, from 1
+    std::vector<c10::IValue> inputs; ///< all arguments of the layer
+    c10::IValue output;              ///< None in a pre-hook
 };
 
 /** A hook: looks, and returns std::nullopt; or returns what takes the place of the output, in a
@@ -464,6 +477,7 @@ inline Selector selector(const std::string &text) {
 /** The neuron gradients of one layer: neuron_gradient.h. */
 class NeuronGradient {
   public:
+    /** Prepares a layer, or a value: ntap_neuron_gradient_new(). */
     NeuronGradient(const Module &module, const std::string &layer,
                    ntap_layer_side side = NTAP_LAYER_OUTPUT) {
         ntap_neuron_gradient_options options = NTAP_NEURON_GRADIENT_OPTIONS_INIT;
@@ -498,12 +512,14 @@ class NeuronGradient {
         return run(inputs, additional_arguments, ntap_neuron_gradient_attribute_all);
     }
 
+    /** As above, with a selector in Python's notation, such as "4,14,14". */
     std::vector<at::Tensor>
     attribute(const std::vector<at::Tensor> &inputs, const std::string &selector,
               const std::vector<c10::IValue> &additional_arguments = {}) const {
         return attribute(inputs, bridge::selector(selector), additional_arguments);
     }
 
+    /** For the functions of neuron_gradient.h; lent. */
     ntap_neuron_gradient *get() const noexcept { return gradient_.get(); }
 
   private:
@@ -532,6 +548,8 @@ class NeuronGradient {
 
     Handle gradient_;
 };
+
+/** @} */
 
 } // namespace bridge
 } // namespace neurotap

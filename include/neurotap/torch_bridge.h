@@ -23,6 +23,7 @@ extern "C" {
 #endif
 
 /** @defgroup torch_bridge Bridge to libtorch
+ *  @brief libtorch's objects, for bindings to C++ and other languages.
  *  @{ */
 
 /** A tensor of libtorch. A pointer to it is what libtorch's own C interface calls an
@@ -33,6 +34,8 @@ struct AtenTensorOpaque;
  * Makes a tensor of one of libtorch's. It shares the memory, and the autograd graph if there is
  * one.
  * @param handle  stays the caller's, who may release it afterwards
+ * @param[out] tensor  a handle to the same tensor
+ * @param err     filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT (NULLs; an undefined tensor)
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_tensor_from_aten(const struct AtenTensorOpaque *handle,
@@ -46,6 +49,8 @@ NTAP_API struct AtenTensorOpaque *ntap_tensor_as_aten(const ntap_tensor *tensor)
  * Makes a value of a `c10::IValue`. Its tensors are shared; lists and dictionaries are copied, so
  * that neither sees what the other is changed to.
  * @param ivalue  stays the caller's
+ * @param[out] value  the value
+ * @param err     filled on failure; may be NULL
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_value_from_ivalue(const void *ivalue, ntap_value **value,
                                                             ntap_error *err);
@@ -53,7 +58,9 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_value_from_ivalue(const void *ivalue, 
 /**
  * Assigns a value to a `c10::IValue`. The type of a list or dictionary is that which all its items
  * have in common, otherwise Any; an empty list is one of tensors.
+ * @param value   stays the caller's
  * @param ivalue  an existing `c10::IValue`, None for example
+ * @param err     filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT (NULLs)
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_value_to_ivalue(const ntap_value *value, void *ivalue,
@@ -74,6 +81,7 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_value_to_ivalue(const ntap_value *valu
  * @param jit_module  a `torch::jit::Module`, which may be destroyed before the result
  * @param method      as ntap_load_options.method; NULL: "forward"
  * @param[out] module  the module
+ * @param err         filled on failure; may be NULL
  * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT (NULLs), NTAP_ERROR_NOT_FOUND (no such method)
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_module_from_jit(const void *jit_module,

@@ -18,6 +18,7 @@ extern "C" {
 #endif
 
 /** @defgroup value Value
+ *  @brief Arguments and results of models: tensors, numbers, lists, tuples, dictionaries.
  *  @{ */
 
 /** A value. Immutable, so every function on it is safe from several threads at once. */
@@ -64,6 +65,9 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_value_new_string(const char *text, nta
 /**
  * Makes a list from @p count values, which stay the caller's.
  * @param items  @p count non-NULL values; may be NULL if @p count is 0
+ * @param count  how many
+ * @param[out] value  the list, which shares what the values hold
+ * @param err    filled on failure; may be NULL
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_value_new_list(const ntap_value *const *items,
                                                          size_t count, ntap_value **value,
@@ -78,6 +82,9 @@ NTAP_API NTAP_MUST_CHECK ntap_status ntap_value_new_tuple(const ntap_value *cons
  * Makes a dictionary that keeps the given order. The values stay the caller's.
  * @param keys   @p count non-NULL ints, doubles, bools, strings or tensors
  * @param items  @p count non-NULL values
+ * @param count  how many
+ * @param[out] value  the dictionary
+ * @param err    filled on failure; may be NULL
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_value_new_dict(const ntap_value *const *keys,
                                                          const ntap_value *const *items,
@@ -126,7 +133,9 @@ NTAP_API const ntap_value *ntap_value_key(const ntap_value *value, size_t index)
 
 /**
  * Writes a short description, such as `(float32[2, 10], None, 3)`, for messages and listings.
+ * @param value   any
  * @param buffer  at most @p size bytes are written, with a terminating NUL; NULL if @p size is 0
+ * @param size    the buffer's size in bytes
  * @return the length of the whole description without the NUL, as snprintf; 0 if @p value is NULL
  */
 NTAP_API size_t ntap_value_describe(const ntap_value *value, char *buffer, size_t size);
