@@ -127,7 +127,7 @@ def main(source, build=None, cmake=None):
     failures += [f"{page}: not in docs/README.md"
                  for page in source.glob("docs/guide/*.md") if page not in guide]
     if build:
-        failures += wrong_commands(source, build, cmake)
+        failures += wrong_commands(source, Path(build).resolve(), cmake)
     print("\n".join(f"FAILED: {line}" for line in failures))
     return bool(failures)
 
