@@ -234,9 +234,10 @@ void ScriptModel::forget_tapes() {
 
 // ---- replicas ----
 
-// Its attributes may change, by update(): programs look whether they still hold.
-ScriptModel::ScriptModel(std::shared_ptr<const ScriptModel> source, Entry entry)
-    : entry_(std::move(entry)), shared_(true), source_(std::move(source)), hooks_(source_->hooks_) {
+// Its attributes may change, by update(): programs look whether they still hold. The entry is
+// copied: moving a torch::jit::Module ends the program if there is no memory (libtorch 2).
+ScriptModel::ScriptModel(std::shared_ptr<const ScriptModel> source, const Entry &entry)
+    : entry_(entry), shared_(true), source_(std::move(source)), hooks_(source_->hooks_) {
     list_layers(entry_.model._ivalue(), "", layers_, objects_);
     signature_ = source_->signature_;
 }

@@ -33,7 +33,7 @@ class ScriptModel : public Model {
 
   private:
     // A replica.
-    ScriptModel(std::shared_ptr<const ScriptModel> source, Entry entry);
+    ScriptModel(std::shared_ptr<const ScriptModel> source, const Entry &entry);
 
     void forget_tapes();
 
