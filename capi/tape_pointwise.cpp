@@ -16,8 +16,17 @@ class PointwiseOperator : public TapeOperator {
 // From here on memory counts: a mask takes a quarter of what the result takes.
 constexpr int64_t kManyElements = 1 << 16;
 
-// Clears the elements of every row where the mask says so. Vectorized, unlike libtorch's
-// masked_fill_, which takes several times as long.
+// Where elements are not above 0. This and what follows are vectorized, unlike libtorch's le() and
+// masked_fill_(), which take several times as long.
+template <typename T> void find_cleared(const T *elements, bool *mask, int64_t size) {
+    at::parallel_for(0, size, kManyElements, [&](int64_t begin, int64_t end) {
+#pragma omp simd
+        for (int64_t i = begin; i < end; ++i)
+            mask[i] = elements[i] <= 0;
+    });
+}
+
+// Clears the elements of every row where the mask says so.
 template <typename T> void clear(T *rows, int64_t n_rows, const bool *mask, int64_t size) {
     at::parallel_for(0, size, kManyElements, [&](int64_t begin, int64_t end) {
         for (int64_t row = 0; row < n_rows; ++row) {
@@ -37,7 +46,7 @@ class Relu final : public PointwiseOperator {
         at::Tensor &operand = operands[0];
         at::Tensor result = is_ours_alone(operand) ? at::relu_(operand) : at::relu(operand);
         const bool many = result.numel() >= kManyElements && result.is_cpu();
-        saved = {many ? result.le(0).contiguous() : result};
+        saved = {many && result.is_contiguous() ? cleared_in(result) : result};
         return result;
     }
 
@@ -53,6 +62,14 @@ class Relu final : public PointwiseOperator {
     }
 
   private:
+    static at::Tensor cleared_in(const at::Tensor &result) {
+        at::Tensor cleared = at::empty(result.sizes(), result.options().dtype(at::kBool));
+        AT_DISPATCH_FLOATING_TYPES(result.scalar_type(), "relu", [&] {
+            find_cleared(result.data_ptr<scalar_t>(), cleared.data_ptr<bool>(), result.numel());
+        });
+        return cleared;
+    }
+
     static at::Tensor mask(at::Tensor gradient, const at::Tensor &cleared, int64_t neurons) {
         if (!is_ours_alone(gradient) || !gradient.is_contiguous())
             gradient = gradient.clone(at::MemoryFormat::Contiguous);
