@@ -47,10 +47,14 @@ capi_attributions::capi_attributions(const ntap_tensor *const *inputs, size_t n_
         inputs_.push_back(unwrap(inputs[i], "an input"));
 }
 
+at::Tensor capi_attributions::make_rows(size_t input, const at::Device &device) const {
+    return make_zeros(joined({n_neurons_}, inputs_[input].sizes()),
+                      inputs_[input].options().requires_grad(c10::nullopt).device(device));
+}
+
 void capi_attributions::gather_on(const at::Device &device) {
     for (size_t i = 0; i < inputs_.size(); ++i)
-        rows_[i] = make_zeros(joined({n_neurons_}, inputs_[i].sizes()),
-                              inputs_[i].options().requires_grad(c10::nullopt).device(device));
+        rows_[i] = make_rows(i, device);
 }
 
 capi_attributions capi_attributions::part(int64_t first_example, int64_t n_examples) const {
@@ -73,8 +77,7 @@ void capi_attributions::clear() {
 
 at::Tensor &capi_attributions::rows(size_t input) {
     if (!rows_[input].defined())
-        rows_[input] = make_zeros(joined({n_neurons_}, inputs_[input].sizes()),
-                                  inputs_[input].options().requires_grad(c10::nullopt));
+        rows_[input] = make_rows(input, inputs_[input].device());
     return rows_[input];
 }
 

@@ -37,6 +37,8 @@ struct capi_attributions {
     // What a neuron does not share with any other attribution.
     bool is_own(const at::Tensor &gradients) const;
 
+    at::Tensor make_rows(size_t input, const at::Device &device) const;
+
     capi_attributions() = default;
 
     std::vector<at::Tensor> inputs_;

@@ -1,20 +1,13 @@
 #include "callback_model.hpp"
 
 #include "capi.h"
+#include "replicate.hpp"
 #include "site_operators.hpp"
 
 #include <algorithm>
 
 namespace neurotap {
 namespace {
-
-// Every tensor in it without the graph that the caller's may carry.
-void drop_graph(ntap_value &value) {
-    if (value.kind == NTAP_VALUE_TENSOR)
-        value.tensor.tensor = without_graph(value.tensor.tensor);
-    for (ntap_value &item : value.items)
-        drop_graph(item);
-}
 
 std::vector<c10::IValue> as_arguments(const c10::IValue &value) {
     return value.isTuple() ? value.toTupleRef().elements().vec() : std::vector<c10::IValue>{value};
@@ -31,10 +24,8 @@ std::vector<c10::IValue> untyped_arguments(const Arguments &arguments) {
     for (size_t i = 0; i < arguments.n_values; ++i) {
         if (arguments.values[i] == nullptr)
             fail(NTAP_ERROR_INVALID_ARGUMENT, "args[", i, "] is NULL");
-        ntap_value value = *arguments.values[i];
-        if (!arguments.with_graph)
-            drop_graph(value);
-        values.push_back(untyped(value));
+        const ntap_value &value = *arguments.values[i];
+        values.push_back(untyped(arguments.with_graph ? value : map_tensors(value, without_graph)));
     }
     return values;
 }

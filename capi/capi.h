@@ -44,9 +44,8 @@ NTAP_MUST_CHECK ntap_status capi_module_new_replicated(const ntap_module *source
                                                        void (*release)(void *threads),
                                                        ntap_module **module, ntap_error *err);
 
-/** A replica, a module of its own, lent; and where it is. */
+/** A replica, a module of its own, lent. */
 const ntap_module *capi_module_replica(const ntap_module *module, size_t index);
-ntap_device capi_module_replica_device(const ntap_module *module, size_t index);
 
 /** What src/ runs the replicas with. */
 void *capi_module_threads(const ntap_module *module);

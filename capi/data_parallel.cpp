@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 
 using namespace neurotap;
 
@@ -18,15 +19,6 @@ at::Device checked_device(const ntap_device *devices, size_t index) {
     } catch (const Failure &failure) {
         fail(failure.status(), "devices[", index, "]: ", failure.what());
     }
-}
-
-// One model for each device, however often it is named.
-std::shared_ptr<Model> model_on(const ntap_module &module, const Model &source,
-                                const at::Device &device) {
-    const auto known = std::find(module.devices.begin(), module.devices.end(), device);
-    if (known == module.devices.end())
-        return source.replicate(device);
-    return module.replicas[static_cast<size_t>(known - module.devices.begin())]->model;
 }
 
 // ---- scattering ----
@@ -167,11 +159,14 @@ ntap_status capi_module_new_replicated(const ntap_module *source, const ntap_dev
         const c10::InferenceMode no_inference(false);
         const at::NoGradGuard no_grad;
         auto made = std::make_unique<ntap_module>(source->model);
+        // One model for each device, however often it is named.
+        std::unordered_map<at::Device, std::shared_ptr<Model>> models;
         for (size_t i = 0; i < n_devices; ++i) {
             const at::Device device = checked_device(devices, i);
-            made->replicas.push_back(
-                std::make_unique<ntap_module>(model_on(*made, *source->model, device), i));
-            made->devices.push_back(device);
+            auto &model = models[device];
+            if (!model)
+                model = source->model->replicate(device);
+            made->replicas.push_back(std::make_unique<ntap_module>(model, i));
         }
         // Until nothing can fail any more the threads are the caller's.
         made->threads = {threads, release};
@@ -185,10 +180,6 @@ size_t ntap_module_replica_count(const ntap_module *module) {
 
 const ntap_module *capi_module_replica(const ntap_module *module, size_t index) {
     return module->replicas[index].get();
-}
-
-ntap_device capi_module_replica_device(const ntap_module *module, size_t index) {
-    return from_torch(module->devices[index]);
 }
 
 void *capi_module_threads(const ntap_module *module) { return module->threads.get(); }

@@ -91,7 +91,6 @@ struct ntap_module {
 
     // Of a data-parallel module. Replicas on one device are one model.
     std::vector<std::unique_ptr<ntap_module>> replicas;
-    std::vector<at::Device> devices;
     std::unique_ptr<void, void (*)(void *)> threads{nullptr, nullptr}; // src/'s
 
   private:
