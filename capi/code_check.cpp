@@ -1,9 +1,9 @@
 #include "code_check.hpp"
 
 #include "boundary.hpp"
+#include "class_check.hpp"
 
 #include <algorithm>
-#include <set>
 
 namespace neurotap {
 namespace {
@@ -13,25 +13,7 @@ constexpr size_t kDeepestBrackets = 256;
 constexpr size_t kDeepestBlocks = 512; // columns of indentation, at 2 for a block
 constexpr size_t kLongestChain = 1000; // words and operators that may depend on one another
 constexpr size_t kDeepestCalls = 256;
-
-bool is_word(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-size_t end_of_word(const std::string &code, size_t start) {
-    while (start < code.size() && is_word(code[start]))
-        ++start;
-    return start;
-}
-
-// Behind the string that starts here; escapes as in Python, prefixes are words.
-size_t end_of_string(const std::string &code, size_t start) {
-    const char quote = code[start];
-    size_t i = start + 1;
-    while (i < code.size() && code[i] != quote && code[i] != '\n')
-        i += code[i] == '\\' ? 2 : 1;
-    return std::min(i + 1, code.size());
-}
+constexpr size_t kLongestQuote = 80; // of code in messages
 
 // Follows brackets, and in each of them how many words and operators come before in the same
 // expression, its own and those around it: no tree that a parser makes of them is deeper.
@@ -128,47 +110,16 @@ class CallDepth {
     std::map<std::string, State> states_;
 };
 
-// Finds a class's attributes that are assigned without a type: "name = value" at the indentation of
-// the first statement of its body. libtorch takes it that there is a type, but in these and in
-// enums.
-class AttributeTypes {
-  public:
-    // Returns the attribute that the line assigns so; "" if it does not.
-    std::string take(const std::string &line) {
-        static const std::set<std::string> kUntyped = {"__parameters__", "__buffers__",
-                                                       "__annotations__", "__forward_pre_hooks__",
-                                                       "__forward_hooks__"};
-        const size_t indent = std::min(line.find_first_not_of(" \t"), line.size());
-        if (indent == line.size() || line[indent] == '#')
-            return "";
-        if (indent == 0) {
-            in_class_ = line.compare(0, 6, "class ") == 0 && line.find("(Enum)") == line.npos;
-            body_ = 0;
-            return "";
-        }
-        body_ = body_ == 0 ? indent : body_;
-        const size_t end = end_of_word(line, indent);
-        const size_t sign = line.find_first_not_of(" \t", end);
-        const bool assigns = sign != line.npos && line[sign] == '=';
-        const std::string name = line.substr(indent, end - indent);
-        return in_class_ && indent == body_ && assigns && kUntyped.count(name) == 0 ? name : "";
-    }
-
-  private:
-    bool in_class_ = false;
-    size_t body_ = 0; // 0 until there was a statement
-};
-
 } // namespace
 
-void CodeChecker::check_attributes(const std::string &code, const std::string &path) const {
-    AttributeTypes types;
+void CodeChecker::check_classes(const std::string &code, const std::string &path) const {
+    ClassChecker classes;
     for (size_t line = 0; line < code.size();) {
         const size_t end = std::min(code.find('\n', line), code.size());
-        const std::string name = types.take(code.substr(line, end - line));
-        if (!name.empty())
-            fail(NTAP_ERROR_FILE, "'", name_, "' has a class whose attribute '", name,
-                 "' has no type, in '", path, "'");
+        const std::string text = code.substr(line, end - line);
+        if (!classes.take(text))
+            fail(NTAP_ERROR_FILE, "'", name_, "' has a class with '", text.substr(0, kLongestQuote),
+                 "', which is no attribute with a type, in '", path, "'");
         line = end + 1;
     }
 }
@@ -221,7 +172,7 @@ void CodeChecker::collect_references(const std::string &code, const std::string 
 
 void CodeChecker::add(const std::string &code, const std::string &path, const std::string &module) {
     check_expressions(code, path);
-    check_attributes(code, path);
+    check_classes(code, path);
     refuse_optimized(code, name_);
     collect_references(code, module);
 }

@@ -23,7 +23,7 @@ class CodeChecker {
     void check_calls() const;
 
   private:
-    void check_attributes(const std::string &code, const std::string &path) const;
+    void check_classes(const std::string &code, const std::string &path) const;
     void check_expressions(const std::string &code, const std::string &path) const;
     void collect_references(const std::string &code, const std::string &module);
 

@@ -29,6 +29,8 @@ class ScriptModel : public Model {
     // it up.
     std::shared_ptr<const Program> program(const Taps &taps, bool whole,
                                            const HookSet *hooks) const;
+    // Whether nobody else holds the model, or what it is a replica of.
+    bool is_its_own() const { return source_ ? source_->is_its_own() : !shared_; }
     bool still_holds(const Program &program) const { return !shared_ || program.holds(); }
 
   private:

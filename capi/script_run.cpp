@@ -159,7 +159,7 @@ std::shared_ptr<const Tape> ScriptRun::tape(const TapeCache::Key &inputs) const 
                     needs_more))
         return nullptr;
     return plain_->tapes.find(
-        inputs, [&] { return TapeRecorder::record(*plain_, inputs.inputs, inputs.dtype); });
+        inputs, [&] { return TapeRecorder::record(*plain_, inputs, model_->is_its_own()); });
 }
 
 c10::IValue ScriptRun::run(RunContext &context, const Arguments &arguments) const {

@@ -1,3 +1,5 @@
+#include "kept_tensor.hpp"
+#include "subpixel.hpp"
 #include "tape_operators.hpp"
 
 namespace neurotap {
@@ -18,12 +20,20 @@ constexpr int64_t kFewElements = 20480;
 // first.
 constexpr int64_t kFewMultiplications = int64_t{1} << 19;
 
+// For up to so many positions of all examples, putting the weight in oneDNN's order takes as long
+// as computing with it; copies of so many bytes are worth keeping.
+constexpr int64_t kFewPositions = 512;
+constexpr size_t kFewBytes = size_t{1} << 20;
+
+// oneDNN computes channels by sixteens.
+constexpr int64_t kFewChannels = 16;
+
 class Convolution final : public TapeOperator {
   public:
-    Convolution(const SlidingWindows &windows, const at::Tensor &weight, const MaybeTensor &bias,
-                int64_t groups)
-        : windows_(windows), weight_(weight), bias_(bias), groups_(groups),
-          none_(windows.size(), 0) {
+    Convolution(const SlidingWindows &windows, const TapeConvolution &how)
+        : windows_(windows), weight_(how.weight), bias_(how.bias), groups_(how.groups),
+          none_(windows.size(), 0), keeps_(how.keeps_weight), packed_(keeps_), reversed_(keeps_),
+          subpixel_(windows, how.groups) {
         bool pointwise = true;
         for (const SlidingWindow &window : windows) {
             strides_.push_back(window.stride);
@@ -51,8 +61,8 @@ class Convolution final : public TapeOperator {
         const WindowStep step(windows_, out, false);
         const at::Tensor operand = step.pad(operands[0], 0);
         if (has_onednn(operand) && windows_.size() > 1)
-            return at::mkldnn_convolution(operand, weight_, bias_, step.padding, strides_,
-                                          dilations_, groups_);
+            return at::mkldnn_convolution(operand, weight_for(out, operand.size(0)), bias_,
+                                          step.padding, strides_, dilations_, groups_);
         return at::convolution(operand, weight_, bias_, strides_, step.padding, dilations_, false,
                                none_, groups_);
     }
@@ -63,6 +73,8 @@ class Convolution final : public TapeOperator {
                         .view(sizes_at_one_position(gradient.size(0), weight_.size(1), true))};
         const WindowStep step(windows_, how.out, false);
         auto sizes = padded_sizes(gradient.size(0), how.out, step);
+        if (has_onednn(gradient) && prefers_subpixel(how.out, gradient.size(0)))
+            return {step.unpad(subpixel_.run(gradient, reversed_weight(), sizes, step.padding))};
         const bool twice =
             sizes[0] == 1 && has_onednn(gradient) && c10::multiply_integers(sizes) <= kFewElements;
         if (twice) {
@@ -78,6 +90,28 @@ class Convolution final : public TapeOperator {
     }
 
   private:
+    bool is_few(const Region &out, int64_t rows) const {
+        return rows * count_positions(out) <= kFewPositions && weight_.nbytes() <= kFewBytes;
+    }
+
+    // Where libtorch's own way is slow: it arranges the weight every time, takes oneDNN only for
+    // two examples if they are small, and oneDNN wastes most of its work on few channels.
+    bool prefers_subpixel(const Region &out, int64_t rows) const {
+        return windows_.size() > 1 && SubpixelConvolution::can(windows_) &&
+               (is_few(out, rows) || (weight_.size(1) < kFewChannels && groups_ == 1));
+    }
+
+    at::Tensor weight_for(const Region &out, int64_t rows) const {
+        if (!keeps_ || !is_few(out, rows))
+            return weight_;
+        return packed_.get(
+            [&] { return pack_weight(weight_, none_, strides_, dilations_, groups_); });
+    }
+
+    at::Tensor reversed_weight() const {
+        return reversed_.get([&] { return subpixel_.pack(subpixel_.arrange(weight_)); });
+    }
+
     // At one position, and with nothing of the kernel outside, it is a product of matrices.
     bool is_product(const Region &out, int64_t rows) const {
         bool inside = groups_ == 1 && rows * weight_.numel() <= kFewMultiplications;
@@ -111,13 +145,15 @@ class Convolution final : public TapeOperator {
     MaybeTensor bias_;
     int64_t groups_;
     std::vector<int64_t> strides_, dilations_, none_;
+    const bool keeps_;
+    const KeptTensor packed_, reversed_;
+    const SubpixelConvolution subpixel_;
 };
 
 } // namespace
 
-TapeOperatorPtr make_convolution(const SlidingWindows &windows, const at::Tensor &weight,
-                                 const MaybeTensor &bias, int64_t groups) {
-    return std::make_unique<Convolution>(windows, weight, bias, groups);
+TapeOperatorPtr make_convolution(const SlidingWindows &windows, const TapeConvolution &how) {
+    return std::make_unique<Convolution>(windows, how);
 }
 
 } // namespace neurotap

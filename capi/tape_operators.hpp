@@ -12,8 +12,13 @@ using TapeOperatorPtr = std::unique_ptr<const TapeOperator>;
 using MaybeTensor = c10::optional<at::Tensor>;
 
 // tape_convolution.cpp: of one to three dimensions, not transposed.
-TapeOperatorPtr make_convolution(const SlidingWindows &windows, const at::Tensor &weight,
-                                 const MaybeTensor &bias, int64_t groups);
+struct TapeConvolution {
+    at::Tensor weight;
+    MaybeTensor bias;
+    int64_t groups;
+    bool keeps_weight; // whether copies of it may be kept
+};
+TapeOperatorPtr make_convolution(const SlidingWindows &windows, const TapeConvolution &how);
 
 bool has_onednn(const at::Tensor &tensor); // whether oneDNN can compute with it
 
@@ -36,12 +41,13 @@ TapeOperatorPtr make_whole_pool(const Sizes &operand, const Pool &pool);
 using Pointwise = std::function<at::Tensor(const at::Tensor &)>;
 TapeOperatorPtr make_relu();
 TapeOperatorPtr make_pointwise(const Pointwise &function);
-struct BatchNorm {
+struct TapeBatchNorm {
     MaybeTensor weight, bias;
     at::Tensor mean, variance;
     double epsilon;
+    bool keeps_weights; // as above
 };
-TapeOperatorPtr make_batch_norm(const BatchNorm &norm, size_t ndim);
+TapeOperatorPtr make_batch_norm(const TapeBatchNorm &norm);
 
 // tape_arithmetic.cpp: a value and a value, or a value and a constant; of such sizes that they
 // broadcast.

@@ -1,6 +1,9 @@
+#include "kept_tensor.hpp"
 #include "tape_operators.hpp"
 
 #include <ATen/Dispatch.h>
+
+#include <algorithm>
 
 namespace neurotap {
 namespace {
@@ -106,31 +109,78 @@ class Elementwise final : public PointwiseOperator {
     Pointwise function_;
 };
 
-// With the statistics of training: a scale and an offset for each channel.
+// Every element times its channel's factor, plus its channel's offset.
+template <typename T>
+void scale_channels(const T *operand, T *result, const T *factors, const T *offsets,
+                    int64_t n_planes, int64_t n_channels, int64_t size) {
+    const int64_t grain = std::max<int64_t>(1, kManyElements / std::max<int64_t>(1, size));
+    at::parallel_for(0, n_planes, grain, [&](int64_t begin, int64_t end) {
+        for (int64_t plane = begin; plane < end; ++plane) {
+            const T factor = factors[plane % n_channels];
+            const T offset = offsets == nullptr ? T(0) : offsets[plane % n_channels];
+            const T *from = operand + plane * size;
+            T *to = result + plane * size;
+#pragma omp simd
+            for (int64_t i = 0; i < size; ++i)
+                to[i] = from[i] * factor + offset;
+        }
+    });
+}
+
+// With the statistics of training: a factor and an offset for each channel.
 class Normalise final : public PointwiseOperator {
   public:
-    Normalise(const BatchNorm &norm, size_t ndim) : norm_(norm) {
-        scale_ = (norm.variance + norm.epsilon).rsqrt();
-        if (norm.weight)
-            scale_ = scale_ * *norm.weight;
-        Sizes sizes(ndim, 1);
-        sizes[1] = scale_.numel();
-        scale_ = scale_.view(sizes);
-    }
+    explicit Normalise(const TapeBatchNorm &norm)
+        : norm_(norm), coefficients_(norm.keeps_weights) {}
 
     at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
                        Saved & /*saved*/) const override {
-        return at::batch_norm(operands[0], norm_.weight, norm_.bias, norm_.mean, norm_.variance,
-                              false, 0.0, norm_.epsilon, true);
+        return scale(std::move(operands[0]), true);
     }
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse & /*how*/) const override {
-        return {is_ours_alone(gradient) ? gradient.mul_(scale_) : gradient.mul(scale_)};
+        return {scale(std::move(gradient), false)};
     }
 
   private:
-    BatchNorm norm_;
-    at::Tensor scale_; // broadcasts over all but the channels
+    // As libtorch computes them: [factor, offset] by channel.
+    at::Tensor coefficients() const {
+        return coefficients_.get([&] {
+            at::Tensor factors = (norm_.variance + norm_.epsilon).sqrt().reciprocal();
+            if (norm_.weight)
+                factors = factors * *norm_.weight;
+            const at::Tensor offsets = -(norm_.mean * factors);
+            return at::stack({factors, norm_.bias ? *norm_.bias + offsets : offsets});
+        });
+    }
+
+    at::Tensor scale(at::Tensor tensor, bool shifts) const {
+        const at::Tensor both = coefficients();
+        if (!tensor.is_cpu() || both.scalar_type() != tensor.scalar_type())
+            return scale_anywhere(tensor, both, shifts);
+        tensor = tensor.contiguous();
+        at::Tensor result = is_ours_alone(tensor) ? tensor : at::empty_like(tensor);
+        const int64_t channels = tensor.size(1);
+        AT_DISPATCH_FLOATING_TYPES(tensor.scalar_type(), "batch_norm", [&] {
+            const auto *factors = both.data_ptr<scalar_t>();
+            const int64_t planes = tensor.size(0) * channels;
+            scale_channels(tensor.data_ptr<scalar_t>(), result.data_ptr<scalar_t>(), factors,
+                           shifts ? factors + channels : nullptr, planes, channels,
+                           planes == 0 ? 0 : tensor.numel() / planes);
+        });
+        return result;
+    }
+
+    static at::Tensor scale_anywhere(const at::Tensor &tensor, const at::Tensor &both,
+                                     bool shifts) {
+        Sizes sizes(static_cast<size_t>(tensor.dim()), 1);
+        sizes[1] = tensor.size(1);
+        const at::Tensor scaled = tensor * both[0].view(sizes);
+        return shifts ? scaled + both[1].view(sizes) : scaled;
+    }
+
+    const TapeBatchNorm norm_;
+    const KeptTensor coefficients_;
 };
 
 } // namespace
@@ -141,8 +191,8 @@ TapeOperatorPtr make_pointwise(const Pointwise &function) {
     return std::make_unique<Elementwise>(function);
 }
 
-TapeOperatorPtr make_batch_norm(const BatchNorm &norm, size_t ndim) {
-    return std::make_unique<Normalise>(norm, ndim);
+TapeOperatorPtr make_batch_norm(const TapeBatchNorm &norm) {
+    return std::make_unique<Normalise>(norm);
 }
 
 } // namespace neurotap

@@ -376,16 +376,15 @@ bool TapeRecorder::fold(const Node *node) {
 
 // ---- the whole ----
 
-TapeRecorder::TapeRecorder(const Program &program, const std::vector<Sizes> &inputs,
-                           at::ScalarType dtype)
-    : dtype_(dtype) {
+TapeRecorder::TapeRecorder(const Program &program, const TapeCache::Key &inputs, bool keeps_weights)
+    : dtype_(inputs.dtype), keeps_weights_(keeps_weights) {
     Recorded self = Recorded::of(program.self);
     self.kind = Kind::kObject;
     known_[program.graph->inputs().at(0)] = self;
-    for (size_t i = 0; i < inputs.size(); ++i)
-        known_[program.graph->inputs().at(1 + i)] = add_cell(add_value(inputs[i]), i);
-    tape_->n_inputs = inputs.size();
-    tape_->element_size = c10::elementSize(dtype);
+    for (size_t i = 0; i < inputs.inputs.size(); ++i)
+        known_[program.graph->inputs().at(1 + i)] = add_cell(add_value(inputs.inputs[i]), i);
+    tape_->n_inputs = inputs.inputs.size();
+    tape_->element_size = c10::elementSize(dtype_);
 }
 
 std::shared_ptr<const Tape> TapeRecorder::finish() {
@@ -396,11 +395,10 @@ std::shared_ptr<const Tape> TapeRecorder::finish() {
 }
 
 std::shared_ptr<const Tape> TapeRecorder::record(const Program &program,
-                                                 const std::vector<Sizes> &inputs,
-                                                 at::ScalarType dtype) {
+                                                 const TapeCache::Key &inputs, bool keeps_weights) {
     const at::NoGradGuard no_grad;
     try {
-        TapeRecorder recorder(program, inputs, dtype);
+        TapeRecorder recorder(program, inputs, keeps_weights);
         recorder.walk(program.graph->block());
         return recorder.finish();
     } catch (const NotRecordable &) {

@@ -33,11 +33,12 @@ struct NotRecordable {};
 
 class TapeRecorder {
   public:
-    TapeRecorder(const Program &program, const std::vector<Sizes> &inputs, at::ScalarType dtype);
+    TapeRecorder(const Program &program, const TapeCache::Key &inputs, bool keeps_weights);
 
-    // NULL if the program does anything that a tape cannot.
-    static std::shared_ptr<const Tape>
-    record(const Program &program, const std::vector<Sizes> &inputs, at::ScalarType dtype);
+    // NULL if the program does anything that a tape cannot. With `keeps_weights` the tape may keep
+    // what it makes of weights: nobody can change them but through libtorch's operators.
+    static std::shared_ptr<const Tape> record(const Program &program, const TapeCache::Key &inputs,
+                                              bool keeps_weights);
 
     // For the rules (tape_rules.cpp). All throw NotRecordable where something else is there.
     const Recorded &at(const torch::jit::Value *value) const;
@@ -53,6 +54,7 @@ class TapeRecorder {
     // Of a list of tensors.
     std::vector<size_t> tensors(const torch::jit::Value *value) const;
     const Sizes &sizes_of_value(size_t value) const { return tape_->values[value]; }
+    bool keeps_weights() const { return keeps_weights_; }
 
     // The node's result is a new tensor; or, if the node works in place, its first input is.
     void put(const torch::jit::Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
@@ -90,6 +92,7 @@ class TapeRecorder {
     void write(const torch::jit::Value *target, size_t value);
 
     at::ScalarType dtype_;
+    bool keeps_weights_;
     std::shared_ptr<Tape> tape_ = std::make_shared<Tape>();
     std::vector<Cell> cells_;
     std::vector<size_t> family_sizes_;

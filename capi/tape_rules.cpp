@@ -38,8 +38,9 @@ void put_convolution(TapeRecorder &r, const Node *node, const ConvolutionInputs 
         require(how.stride[i] > 0 && how.before[i] >= 0);
         result.push_back(windows.back().outputs(0, padded, false));
     }
-    r.put(node, make_convolution(windows, weight, r.maybe_weight(node->input(2)), how.groups),
-          {r.tensor(node->input(0))}, result);
+    const TapeConvolution parts{weight, r.maybe_weight(node->input(2)), how.groups,
+                                r.keeps_weights()};
+    r.put(node, make_convolution(windows, parts), {r.tensor(node->input(0))}, result);
 }
 
 // conv1d, conv2d, conv3d: input, weight, bias, stride, padding, dilation, groups
@@ -175,11 +176,14 @@ void mean(TapeRecorder &r, const Node *node) {
 void batch_norm(TapeRecorder &r, const Node *node) {
     const Sizes operand = r.sizes(node->input(0));
     require(!r.constant(node->input(5)).toBool());
-    const BatchNorm norm{r.maybe_weight(node->input(1)), r.maybe_weight(node->input(2)),
-                         r.weight(node->input(3)), r.weight(node->input(4)),
-                         r.constant(node->input(7)).toDouble()};
+    const TapeBatchNorm norm{r.maybe_weight(node->input(1)),
+                             r.maybe_weight(node->input(2)),
+                             r.weight(node->input(3)),
+                             r.weight(node->input(4)),
+                             r.constant(node->input(7)).toDouble(),
+                             r.keeps_weights()};
     require(norm.mean.numel() == operand[1]);
-    r.put(node, make_batch_norm(norm, operand.size()), {r.tensor(node->input(0))}, operand);
+    r.put(node, make_batch_norm(norm), {r.tensor(node->input(0))}, operand);
 }
 
 // input, p, train

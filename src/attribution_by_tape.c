@@ -9,8 +9,8 @@
  * all neurons. */
 static const double MOST_SHARE = 0.7;
 
-/* Examples, and neurons of them, that fit into the caches together run fastest; unless it is the
- * weights that have to be fetched for every pass. */
+/* Examples, and neurons of them, that fit into the caches together run fastest, so many bytes for
+ * each thread; unless it is the weights that have to be fetched for every pass. */
 static const uint64_t FORWARD_BYTES = UINT64_C(8) << 20;
 static const uint64_t BACKWARD_BYTES = UINT64_C(16) << 20;
 static const uint64_t MOST_BYTES = UINT64_C(256) << 20;
@@ -81,6 +81,8 @@ static uint64_t at_most(uint64_t room, uint64_t each, uint64_t most) {
 static uint64_t pass_bytes(const tape_work *w, uint64_t bytes) {
     const uint64_t weights = 2 * capi_tape_weight_bytes(w->tape);
     const uint64_t limit = (w->a->options.memory_limit + 1) / 2; /* forward and backward */
+    const int threads = ntap_num_threads();
+    bytes *= threads > 1 ? (uint64_t)threads : 1;
     if (weights > bytes)
         bytes = weights < MOST_BYTES ? weights : MOST_BYTES;
     return limit != 0 && limit < bytes ? limit : bytes;

@@ -382,6 +382,26 @@ void weights_that_are_written_to_are_followed(void **) {
     assert_true(at::allclose(gradient.attribute({x}, "2")[0], before * 3));
 }
 
+/* As with `parameter.data().copy_(…)`, or a pointer: libtorch's count of writes does not see it. */
+void weights_that_are_written_to_unseen_are_followed(void **) {
+    for (const char *layer : {"conv1", "bn1", "layer1.0.conv2", "layer2"}) {
+        const torch::jit::Module model = load("resnet.scripted.pt");
+        const NeuronGradient gradient(neurotap::module(model), layer);
+        const at::Tensor x = numbers({1, 1, 32, 32}).to(at::kFloat);
+        const at::Tensor before = gradient.attribute({x}, "1,2,2")[0];
+        for (const at::Tensor &weight : model.parameters())
+            for (int64_t i = 0; i < weight.numel(); ++i)
+                weight.data_ptr<float>()[i] *= 1.5F;
+        model.attr("bn1").toModule().attr("running_var").toTensor().data_ptr<float>()[0] += 1;
+        const at::Tensor after = gradient.attribute({x}, "1,2,2")[0];
+        assert_false(at::allclose(after, before));
+        assert_true(at::allclose(
+            after,
+            NeuronGradient(neurotap::module(model.deepcopy()), layer).attribute({x}, "1,2,2")[0],
+            1e-4, 1e-7));
+    }
+}
+
 void weights_that_are_replaced_are_followed(void **) {
     const torch::jit::Module model = load("mlp_f64.scripted.pt");
     const NeuronGradient gradient(neurotap::module(model), "fc1");
@@ -775,6 +795,7 @@ int main() {
         cmocka_unit_test(attributes_that_a_model_counts_with_do_not_change),
         cmocka_unit_test(training_mode_is_followed),
         cmocka_unit_test(weights_that_are_written_to_are_followed),
+        cmocka_unit_test(weights_that_are_written_to_unseen_are_followed),
         cmocka_unit_test(weights_that_are_replaced_are_followed),
         cmocka_unit_test(a_new_dtype_is_followed),
         cmocka_unit_test(a_model_from_inference_mode_is_differentiated_on_a_tape),

@@ -5,7 +5,8 @@
  * Every fuzz_*.c here is one target. clang's libFuzzer feeds it:
  *
  *     cmake --preset fuzz && cmake --build --preset fuzz --target fuzz
- *     mkdir -p found && build/fuzz/tests/fuzz/fuzz_npy -dict=tests/fuzz/npy.dict \
+ *     mkdir -p found && LSAN_OPTIONS=suppressions=tests/libtorch_leaks.supp \
+ *         build/fuzz/tests/fuzz/fuzz_npy -dict=tests/fuzz/npy.dict \
  *         -rss_limit_mb=4096 -timeout=60 found tests/fuzz/corpus/npy
  *
  * New inputs go to the first folder; a crash leaves its input in a file crash-…, which belongs into

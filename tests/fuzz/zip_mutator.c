@@ -62,11 +62,23 @@ static size_t read_source(zip_source_t *source, uint8_t *data, size_t max_size) 
     return count > 0 ? (size_t)count : 0;
 }
 
+/* Of a copy: libzip frees what it wrote over, even if it was told not to. */
+static zip_source_t *new_source(const uint8_t *data, size_t size, zip_error_t *error) {
+    uint8_t *copy = (uint8_t *)malloc(size + 1);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, data, size);
+    zip_source_t *source = zip_source_buffer_create(copy, size, 1, error);
+    if (source == NULL)
+        free(copy);
+    return source;
+}
+
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed) {
     zip_error_t error;
     size_t result = 0;
     zip_error_init(&error);
-    zip_source_t *source = zip_source_buffer_create(data, size, 0, &error);
+    zip_source_t *source = new_source(data, size, &error);
     zip_t *archive = seed % 8 == 0 ? NULL : open_archive(source);
     if (archive != NULL) {
         const zip_int64_t count = zip_get_num_entries(archive, 0);

@@ -251,8 +251,37 @@ def codes():
                        ("quote", MODEL + "\"" * 99), ("no_forward", MODEL.replace("forward", "f")),
                        ("untyped", MODEL.replace("__parameters__", "__params__", 1)),
                        ("base", MODEL.replace("Module", "Tensor", 1)),
-                       ("parameters", MODEL.replace("= []", "= [1, x]", 1))):
+                       ("parameters", MODEL.replace("= []", "= [1, x]", 1)),
+                       ("typed_list", MODEL.replace("__parameters__ =", "__parameters__ :", 1)),
+                       ("other_base", MODEL.replace("(Module)", "(Module,)", 1)),
+                       ("no_base", MODEL.replace("(Module)", "()", 1)),
+                       ("grouped", module("return x", "(a) = 1")),
+                       ("grouped_type", module("return x", "(a) : int")),
+                       ("added", module("return x", "a += 1")),
+                       ("no_statement", module("return x", "1")),
+                       ("constant", module("return x", "a : Final[] = 1")),
+                       ("no_constant", module("return x", "a : Final = 1")),
+                       ("annotation", module("return x", '__annotations__["a"] : int')),
+                       ("annotations", module("return x", '__annotations__["a", "b"] = int')),
+                       ("annotated", module("return x", "__annotations__[a] = int")),
+                       ("annotation_split", module("return x", '__annotations__[\n "a"] : int'))):
         yield ("either" if what == "quote" else "refused"), f"code_{what}", program(code)
+
+
+def classes():
+    """Other classes, which the model's attribute is of."""
+    for what, kind, body in (("tuple", "NamedTuple", "a = 1"),
+                             ("tuple_list", "NamedTuple", "__parameters__ = []"),
+                             ("enum", "Enum", "A : int"),
+                             ("enum_list", "Enum", "A : int\n__parameters__ = []"),
+                             ("spaced", " NamedTuple ", "__parameters__ = []"),
+                             ("comment", "NamedTuple): # (Enum", "a = 1"),
+                             ("interface", "ModuleInterface", "a = 1"),
+                             ("interface_empty", "Interface", "1")):
+        lines = "".join(f"  {line}\n" for line in body.split("\n"))
+        yield "refused", f"class_{what}", program(
+            module("return x", "a : Optional[__torch__.C]") + f"class C({kind}):\n" + lines,
+            module_pickle(a=b"N"))
 
 
 # ---- good files, damaged ----
@@ -281,7 +310,7 @@ def main(folder):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "expected.txt"), "w") as expected:
         cases = [("loads", "good", program())]
-        for kind in (zips, pickles, codes, flips):
+        for kind in (zips, pickles, codes, classes, flips):
             cases.extend(kind())
         for outcome, case, data in cases:
             file = "".join(c if c.isalnum() else "_" for c in case) + ".pt"
