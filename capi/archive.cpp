@@ -3,6 +3,7 @@
 
 #include "boundary.hpp"
 #include "code_check.hpp"
+#include "source_range_check.hpp"
 
 #include <zip.h>
 
@@ -240,10 +241,11 @@ ArchiveKind check_archive(const ByteSource &source, const std::string &name) {
     for (const auto &record : archive.records()) {
         const std::string &path = record.first;
         const bool in_code = path.compare(0, root.size() + 5, root + "code/") == 0;
-        // Source positions are unpickled too, when an error is reported.
-        if (path == root + "data.pkl" || path == root + "constants.pkl" ||
-            (in_code && ends_with(path, ".debug_pkl")))
+        const bool has_ranges = in_code && ends_with(path, ".debug_pkl");
+        if (path == root + "data.pkl" || path == root + "constants.pkl" || has_ranges)
             check_pickle_record(archive, name, path);
+        if (has_ranges)
+            check_source_ranges(archive.read(path), name + ":" + path);
         else if (in_code && ends_with(path, ".py"))
             code.add(archive.read(path), path, module_of(path.substr(root.size() + 5)));
     }

@@ -284,6 +284,57 @@ def classes():
             module_pickle(a=b"N"))
 
 
+def ranges(*places, table=None):
+    """Where code came from: (source, first, end) for the positions 0, 1, …, as in a .debug_pkl."""
+    made = tuple_of(*(tuple_of(number(i), place, number(-1)) for i, place in enumerate(places)))
+    return pickle(made if table is None else
+                  tuple_of(text("FORMAT_WITH_STRING_TABLE"), tuple_of(*map(text, table)), made))
+
+
+def place(source, first=0, end=1):
+    return tuple_of(source, number(first), number(end))
+
+
+def pieces(indices, name_index=0, line=0):
+    """A source whose text is in a table."""
+    items = name("torch.jit._pickle", "build_intlist") + \
+        b"](" + b"".join(map(number, indices)) + b"e\x85R"
+    return tuple_of(items, number(name_index), number(line))
+
+
+def source_ranges():
+    """Errors in code are reported with them: this code has one."""
+    plain = tuple_of(text("return x"), text("m.py"), number(1))
+    for outcome, what, made in (
+            ("either", "good", ranges(place(plain))),
+            ("either", "table", ranges(place(pieces([0, 1])), table=["return x", "m.py"])),
+            ("either", "nothing", ranges(table=[])),
+            ("refused", "number", pickle(number(1))),
+            ("refused", "empty", pickle(b")")),
+            ("refused", "no_table", pickle(tuple_of(text("FORMAT_WITH_STRING_TABLE")))),
+            ("refused", "table_of_numbers",
+             pickle(tuple_of(text("FORMAT_WITH_STRING_TABLE"), tuple_of(number(1)), b")"))),
+            ("refused", "other_format", pickle(tuple_of(text("FORMAT_WITH_TABLE"), b")", b")"))),
+            ("refused", "short", ranges(b")")),
+            ("refused", "no_source", ranges(place(b"N"))),
+            ("refused", "source_short", ranges(place(tuple_of(text("x"))))),
+            ("refused", "text_number", ranges(place(tuple_of(number(1), b"N", number(1))))),
+            ("refused", "name_number", ranges(place(tuple_of(text("x"), number(1), number(1))))),
+            ("refused", "line_negative", ranges(place(tuple_of(text("x"), b"N", number(-9))))),
+            ("refused", "end_far", ranges(place(plain, 0, 1 << 40))),
+            ("refused", "end_first", ranges(place(plain, 5, 2))),
+            ("refused", "first_negative", ranges(place(plain, -1, 2))),
+            ("refused", "piece_far", ranges(place(pieces([0, 9])), table=["x"])),
+            ("refused", "piece_negative", ranges(place(pieces([-1])), table=["x"])),
+            ("refused", "name_far", ranges(place(pieces([0], 1 << 40)), table=["x"])),
+            ("refused", "type", pickle(name("torch", "FloatStorage"))),
+            ("refused", "storage", ranges(storage(1)))):
+        debug = member("m/code/__torch__.py.debug_pkl", made)
+        code = module("y = ops.no.such(x)\nreturn x")
+        yield "refused", f"ranges_{what}", program(code, extra=[debug])
+        yield outcome, f"ranges_{what}_in_good_code", program(extra=[debug])
+
+
 # ---- good files, damaged ----
 
 
@@ -310,7 +361,7 @@ def main(folder):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "expected.txt"), "w") as expected:
         cases = [("loads", "good", program())]
-        for kind in (zips, pickles, codes, classes, flips):
+        for kind in (zips, pickles, codes, classes, source_ranges, flips):
             cases.extend(kind())
         for outcome, case, data in cases:
             file = "".join(c if c.isalnum() else "_" for c in case) + ".pt"
