@@ -20,6 +20,10 @@ struct TapeConvolution {
 };
 TapeOperatorPtr make_convolution(const SlidingWindows &windows, const TapeConvolution &how);
 
+// tape_transposed_convolution.cpp: each window's `before` and `input` are those of the operator.
+TapeOperatorPtr make_transposed_convolution(const SlidingWindows &windows,
+                                            const TapeConvolution &how);
+
 bool has_onednn(const at::Tensor &tensor); // whether oneDNN can compute with it
 
 // tape_linear.cpp: features of [examples, features].
@@ -36,6 +40,15 @@ TapeOperatorPtr make_average_pool(const SlidingWindows &windows, const Sizes &op
 // A linear operator that looks at all positions.
 using Pool = std::function<at::Tensor(const at::Tensor &whole)>;
 TapeOperatorPtr make_whole_pool(const Sizes &operand, const Pool &pool);
+
+// tape_resampling.cpp: what the k-th summand of each result is taken from, and times what.
+struct ResampledDimension {
+    at::Tensor places, weights;       // [summands, results]
+    std::vector<int64_t> first, last; // of each result's places
+};
+// Of what each position adds to each result: [positions, results].
+ResampledDimension read_resampling(const at::Tensor &weights);
+TapeOperatorPtr make_resampling(std::vector<ResampledDimension> dimensions);
 
 // tape_pointwise.cpp
 using Pointwise = std::function<at::Tensor(const at::Tensor &)>;

@@ -50,11 +50,43 @@ size_t TapeRecorder::tensor(const Value *value) const {
     return cells_[at(value).place].value;
 }
 
+namespace {
+
+// A list of numbers that was put together, as a constant; undefined (None) if it is none.
+template <typename T, typename Read>
+c10::IValue list_of(const std::vector<Recorded> &items, bool (c10::IValue::*is)() const,
+                    const Read &read) {
+    c10::List<T> list;
+    for (const Recorded &item : items) {
+        if (item.kind != Kind::kConstant || !(item.constant.*is)())
+            return {};
+        list.push_back(read(item.constant));
+    }
+    return list;
+}
+
+c10::IValue list_of_numbers(const std::vector<Recorded> &items) {
+    const auto ints = list_of<int64_t>(items, &c10::IValue::isInt,
+                                       [](const c10::IValue &item) { return item.toInt(); });
+    return !ints.isNone()
+               ? ints
+               : list_of<double>(items, &c10::IValue::isDouble,
+                                 [](const c10::IValue &item) { return item.toDouble(); });
+}
+
+} // namespace
+
 c10::IValue TapeRecorder::constant(const Value *value) const {
     const Recorded &recorded = at(value);
-    if (recorded.kind != Kind::kConstant)
+    if (recorded.kind == Kind::kConstant)
+        return recorded.constant;
+    if (recorded.kind != Kind::kSequence || value->type()->kind() != c10::TypeKind::ListType ||
+        recorded.items->empty())
         throw NotRecordable();
-    return recorded.constant;
+    const c10::IValue list = list_of_numbers(*recorded.items);
+    if (list.isNone())
+        throw NotRecordable();
+    return list;
 }
 
 std::vector<int64_t> TapeRecorder::ints(const Value *value, size_t count) const {

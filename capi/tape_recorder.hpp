@@ -47,7 +47,7 @@ class TapeRecorder {
     const Sizes &sizes(const torch::jit::Value *value) const {
         return tape_->values[tensor(value)];
     }
-    c10::IValue constant(const torch::jit::Value *value) const;
+    c10::IValue constant(const torch::jit::Value *value) const; // a list of constants is one
     std::vector<int64_t> ints(const torch::jit::Value *value, size_t count) const; // one for all
     at::Tensor weight(const torch::jit::Value *value) const;
     MaybeTensor maybe_weight(const torch::jit::Value *value) const;
@@ -55,6 +55,7 @@ class TapeRecorder {
     std::vector<size_t> tensors(const torch::jit::Value *value) const;
     const Sizes &sizes_of_value(size_t value) const { return tape_->values[value]; }
     bool keeps_weights() const { return keeps_weights_; }
+    at::ScalarType dtype() const { return dtype_; }
 
     // The node's result is a new tensor; or, if the node works in place, its first input is.
     void put(const torch::jit::Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
@@ -104,5 +105,6 @@ class TapeRecorder {
 // Puts a node on the tape that computes with tensors; whether there is a rule for it.
 bool apply_rule(TapeRecorder &recorder, const torch::jit::Node *node);             // tape_rules.cpp
 bool apply_elementwise_rule(TapeRecorder &recorder, const torch::jit::Node *node); // …
+bool apply_upsampling_rule(TapeRecorder &recorder, const torch::jit::Node *node);  // …
 
 } // namespace neurotap

@@ -405,6 +405,8 @@ constexpr NamedRule kRules[] = {
 } // namespace
 
 bool apply_rule(TapeRecorder &recorder, const Node *node) {
+    if (apply_upsampling_rule(recorder, node))
+        return true;
     const std::string name = node->kind().toQualString();
     const auto *rule = std::find_if(std::begin(kRules), std::end(kRules),
                                     [&](const NamedRule &known) { return name == known.name; });

@@ -1,0 +1,138 @@
+// The rules for operators that make more positions of few.
+#include "tape_recorder.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace neurotap {
+namespace {
+
+using torch::jit::Node;
+
+void require(bool condition) {
+    if (!condition)
+        throw NotRecordable();
+}
+
+// ---- transposed convolutions ----
+
+struct TransposedInputs {
+    std::vector<int64_t> stride, padding, output_padding, dilation;
+    int64_t groups;
+};
+
+void put_transposed(TapeRecorder &r, const Node *node, const TransposedInputs &how) {
+    const Sizes operand = r.sizes(node->input(0));
+    const at::Tensor weight = r.weight(node->input(1));
+    const Sizes kernel = weight.sizes().vec();
+    require(operand.size() == kernel.size() && operand.size() >= 3 && operand[1] == kernel[0]);
+    SlidingWindows windows;
+    Sizes result{operand[0], kernel[1] * how.groups};
+    for (size_t i = 0; i + 2 < operand.size(); ++i) {
+        require(how.stride[i] > 0 && how.padding[i] >= 0);
+        windows.push_back(SlidingWindow{kernel[i + 2], how.stride[i], how.dilation[i],
+                                        how.padding[i], operand[i + 2]});
+        result.push_back((operand[i + 2] - 1) * how.stride[i] - 2 * how.padding[i] +
+                         how.dilation[i] * (kernel[i + 2] - 1) + how.output_padding[i] + 1);
+        require(result.back() > 0);
+    }
+    const TapeConvolution parts{weight, r.maybe_weight(node->input(2)), how.groups,
+                                r.keeps_weights()};
+    r.put(node, make_transposed_convolution(windows, parts), {r.tensor(node->input(0))}, result);
+}
+
+// input, weight, bias, stride, padding, output_padding, groups, dilation
+void transposed_convolution_nd(TapeRecorder &r, const Node *node) {
+    const size_t n = r.sizes(node->input(0)).size() - 2;
+    put_transposed(r, node,
+                   {r.ints(node->input(3), n), r.ints(node->input(4), n), r.ints(node->input(5), n),
+                    r.ints(node->input(7), n), r.constant(node->input(6)).toInt()});
+}
+
+// input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, …
+void transposed_convolution(TapeRecorder &r, const Node *node) {
+    const size_t n = r.sizes(node->input(0)).size() - 2;
+    put_transposed(r, node,
+                   {r.ints(node->input(3), n), r.ints(node->input(4), n), r.ints(node->input(7), n),
+                    r.ints(node->input(5), n), r.constant(node->input(8)).toInt()});
+}
+
+// ---- resampling ----
+
+constexpr int64_t kMostElements = int64_t{1} << 22; // of a dimension's weights
+
+// What the operator makes of one dimension: it is asked, about positions that are 1 alone. The
+// others have one position.
+at::Tensor ask(const TapeRecorder &r, const Node *node, size_t dim, int64_t size) {
+    const auto n = r.sizes(node->input(0)).size() - 2;
+    Sizes sizes(n + 2, 1);
+    sizes[1] = sizes[dim + 2] = size;
+    torch::jit::Stack stack{at::eye(size, at::TensorOptions(r.dtype())).view(sizes)};
+    for (const torch::jit::Value *input : node->inputs().slice(1)) {
+        c10::IValue value = r.constant(input);
+        if (value.isIntList()) {
+            std::vector<int64_t> one(n, 1);
+            one[dim] = r.ints(input, n)[dim];
+            value = one;
+        } else if (value.isDoubleList()) {
+            std::vector<double> one(n, 1.0);
+            require(value.toDoubleVector().size() == n);
+            one[dim] = value.toDoubleVector()[dim];
+            value = one;
+        }
+        stack.push_back(value);
+    }
+    node->getOperation()(stack);
+    return stack.at(0).toTensor().flatten(2)[0];
+}
+
+// input, output_size, …, scale_factors
+void resampling(TapeRecorder &r, const Node *node) {
+    const Sizes operand = r.sizes(node->input(0));
+    require(operand.size() >= 3 && node->maybeSchema() != nullptr &&
+            node->maybeSchema()->overload_name() == "vec");
+    std::vector<ResampledDimension> dimensions;
+    Sizes result{operand[0], operand[1]};
+    for (size_t i = 0; i + 2 < operand.size(); ++i) {
+        require(operand[i + 2] * operand[i + 2] <= kMostElements);
+        const at::Tensor weights = ask(r, node, i, operand[i + 2]);
+        dimensions.push_back(read_resampling(weights));
+        result.push_back(weights.size(1));
+    }
+    r.put(node, make_resampling(std::move(dimensions)), {r.tensor(node->input(0))}, result);
+}
+
+bool is_transposed(const TapeRecorder &r, const Node *node, const std::string &name) {
+    return (name == "aten::_convolution" || name == "aten::convolution") &&
+           r.constant(node->input(6)).toBool();
+}
+
+bool resamples(const std::string &name) {
+    static const std::array<const char *, 10> kNames = {
+        "aten::upsample_nearest1d",        "aten::upsample_nearest2d",
+        "aten::upsample_nearest3d",        "aten::_upsample_nearest_exact1d",
+        "aten::_upsample_nearest_exact2d", "aten::_upsample_nearest_exact3d",
+        "aten::upsample_linear1d",         "aten::upsample_bilinear2d",
+        "aten::upsample_trilinear3d",      "aten::upsample_bicubic2d"};
+    return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+} // namespace
+
+bool apply_upsampling_rule(TapeRecorder &recorder, const Node *node) {
+    const std::string name = node->kind().toQualString();
+    if (node->outputs().size() != 1)
+        return false;
+    if (name == "aten::conv_transpose1d" || name == "aten::conv_transpose2d" ||
+        name == "aten::conv_transpose3d")
+        transposed_convolution_nd(recorder, node);
+    else if (is_transposed(recorder, node, name))
+        transposed_convolution(recorder, node);
+    else if (resamples(name))
+        resampling(recorder, node);
+    else
+        return false;
+    return true;
+}
+
+} // namespace neurotap
