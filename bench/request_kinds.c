@@ -58,6 +58,14 @@ static ntap_status all_classes(request_set *set, ntap_tensor **result, ntap_erro
     return ntap_neuron_gradient_attribute_all(set->classes, inputs, 1, NULL, result, err);
 }
 
+/* Without a tape: in libtorch's batched backward passes. */
+static ntap_status all_by_autograd(request_set *set, ntap_tensor **result, ntap_error *err) {
+    const ntap_tensor *inputs[] = {set->vector};
+    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+    options.fast_paths = NTAP_FAST_PATHS_OFF;
+    return ntap_neuron_gradient_attribute_all(set->hooked, inputs, 1, &options, result, err);
+}
+
 static ntap_status many(request_set *set, const ntap_attribute_options *options,
                         ntap_tensor **result, ntap_error *err) {
     const ntap_tensor *inputs[] = {set->image};
@@ -375,6 +383,7 @@ const request_kind request_table[] = {
     {"recurrent model", NTAP_OK, recurrent, 0},
     {"model that draws numbers", NTAP_OK, random_numbers, 0},
     {"all neurons", NTAP_OK, all_classes, 0},
+    {"all neurons, autograd only", NTAP_OK, all_by_autograd, 1},
     {"many neurons", NTAP_OK, many_neurons, 0},
     {"many neurons, one by one", NTAP_OK, pieces, 0},
     {"gradient of its own", NTAP_OK, new_gradient, 0},

@@ -1,5 +1,6 @@
 #include "batched_backward.hpp"
 
+#include <mutex>
 #include <unordered_set>
 
 namespace neurotap {
@@ -8,6 +9,24 @@ namespace neurotap {
 namespace {
 
 namespace functorch = at::functorch;
+
+#if NTAP_VMAP_NEEDS_LOCK
+class VmapTurn {
+  public:
+    VmapTurn() : lock_(mutex()) {}
+
+  private:
+    // What is differentiated may call us again.
+    static std::recursive_mutex &mutex() {
+        static std::recursive_mutex mutex;
+        return mutex;
+    }
+
+    const std::lock_guard<std::recursive_mutex> lock_;
+};
+#else
+class VmapTurn {};
+#endif
 
 // A level of libtorch's vmap, which belongs to this thread. Left on exceptions too.
 class VmapLevel {
@@ -24,6 +43,7 @@ class VmapLevel {
     }
 
   private:
+    const VmapTurn turn_; // taken before there is a level, and given up after it
     int64_t level_;
 };
 

@@ -39,6 +39,9 @@
 #define NTAP_HAS_VMAP 0
 #endif
 
+// libtorch 1.13 keeps one table of all threads' vmap levels, without a lock.
+#define NTAP_VMAP_NEEDS_LOCK (TORCH_VERSION_MAJOR < 2)
+
 #define NTAP_STRINGIFY_(x) #x
 #define NTAP_STRINGIFY(x) NTAP_STRINGIFY_(x)
 #define TORCH_VERSION_TEXT                                                                         \

@@ -94,7 +94,7 @@ at::Tensor SubpixelConvolution::run(const at::Tensor &gradient, const at::Tensor
         strided = strided || d.stride > 1;
     }
     at::Tensor result =
-        at::mkldnn_convolution(gradient, weight, c10::nullopt, pads, ones_, dilations_, groups_);
+        at::mkldnn_convolution(gradient, weight, at::Tensor(), pads, ones_, dilations_, groups_);
     if (strided)
         result = interleave(result, operand[1]);
     std::vector<int64_t> beyond; // as constant_pad_nd takes it

@@ -66,7 +66,7 @@ c10::IValue list_of(const std::vector<Recorded> &items, bool (c10::IValue::*is)(
 }
 
 c10::IValue list_of_numbers(const std::vector<Recorded> &items) {
-    const auto ints = list_of<int64_t>(items, &c10::IValue::isInt,
+    auto ints = list_of<int64_t>(items, &c10::IValue::isInt,
                                        [](const c10::IValue &item) { return item.toInt(); });
     return !ints.isNone()
                ? ints
@@ -83,7 +83,7 @@ c10::IValue TapeRecorder::constant(const Value *value) const {
     if (recorded.kind != Kind::kSequence || value->type()->kind() != c10::TypeKind::ListType ||
         recorded.items->empty())
         throw NotRecordable();
-    const c10::IValue list = list_of_numbers(*recorded.items);
+    c10::IValue list = list_of_numbers(*recorded.items);
     if (list.isNone())
         throw NotRecordable();
     return list;

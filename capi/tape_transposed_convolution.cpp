@@ -49,7 +49,7 @@ class TransposedConvolution final : public TapeOperator {
     at::Tensor forward(std::vector<at::Tensor> operands, const Region &out,
                        Saved & /*saved*/) const override {
         const at::Tensor reached = spread(operands[0], needs(out, 0));
-        const at::Tensor result = at::constant_pad_nd(reached, pads(out, 1), 0);
+        at::Tensor result = at::constant_pad_nd(reached, pads(out, 1), 0);
         if (!bias_)
             return result;
         Sizes sizes(windows_.size() + 2, 1);
@@ -60,9 +60,9 @@ class TransposedConvolution final : public TapeOperator {
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
         gradient = at::constant_pad_nd(gradient, pads(how.out, -1), 0);
         if (has_onednn(gradient) && windows_.size() > 1)
-            return {at::mkldnn_convolution(gradient, weight_, c10::nullopt, none_, strides_,
+            return {at::mkldnn_convolution(gradient, weight_, at::Tensor(), none_, strides_,
                                            dilations_, groups_)};
-        return {at::convolution(gradient, weight_, c10::nullopt, strides_, none_, dilations_, false,
+        return {at::convolution(gradient, weight_, at::Tensor(), strides_, none_, dilations_, false,
                                 none_, groups_)};
     }
 
@@ -71,7 +71,7 @@ class TransposedConvolution final : public TapeOperator {
     at::Tensor spread(const at::Tensor &part, const Region &inputs) const {
         if (!has_onednn(part) || windows_.size() < 2 || !SubpixelConvolution::can(windows_) ||
             weight_.nbytes() > kFewBytes)
-            return at::convolution(part, weight_, c10::nullopt, strides_, none_, dilations_, true,
+            return at::convolution(part, weight_, at::Tensor(), strides_, none_, dilations_, true,
                                    none_, groups_);
         Sizes sizes{part.size(0), weight_.size(1) * groups_};
         for (size_t i = 0; i < windows_.size(); ++i)
