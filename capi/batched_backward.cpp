@@ -43,7 +43,7 @@ class VmapLevel {
     }
 
   private:
-    const VmapTurn turn_; // taken before there is a level, and given up after it
+    const VmapTurn turn_{}; // taken before there is a level, and given up after it
     int64_t level_;
 };
 
