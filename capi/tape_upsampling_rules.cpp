@@ -61,36 +61,45 @@ void transposed_convolution(TapeRecorder &r, const Node *node) {
 
 constexpr int64_t kMostElements = int64_t{1} << 22; // of a dimension's weights
 
-// What the operator makes of one dimension: it is asked, about positions that are 1 alone. The
-// others have one position.
+// An argument of the operator, for one of its dimensions alone: the others have one position.
+c10::IValue argument_for(const TapeRecorder &r, const Node *node, size_t i, size_t dim) {
+    const size_t n = r.sizes(node->input(0)).size() - 2;
+    const c10::IValue value = r.constant(node->input(i));
+    if (value.isIntList()) {
+        std::vector<int64_t> one(n, 1);
+        one[dim] = r.ints(node->input(i), n)[dim];
+        return one;
+    }
+    if (value.isDoubleList()) {
+        std::vector<double> one(n, 1.0);
+        require(value.toDoubleVector().size() == n);
+        one[dim] = value.toDoubleVector()[dim];
+        return one;
+    }
+    // Of the overload that has no list of factors, the last arguments are one for each dimension.
+    const bool has_list = node->maybeSchema()->overload_name() == "vec";
+    const size_t first_factor = node->inputs().size() - n;
+    return has_list || i < first_factor || i == first_factor + dim ? value : c10::IValue();
+}
+
+// What the operator makes of one dimension: it is asked, about positions that are 1 alone.
 at::Tensor ask(const TapeRecorder &r, const Node *node, size_t dim, int64_t size) {
-    const auto n = r.sizes(node->input(0)).size() - 2;
-    Sizes sizes(n + 2, 1);
+    Sizes sizes(r.sizes(node->input(0)).size(), 1);
     sizes[1] = sizes[dim + 2] = size;
     torch::jit::Stack stack{at::eye(size, at::TensorOptions(r.dtype())).view(sizes)};
-    for (const torch::jit::Value *input : node->inputs().slice(1)) {
-        c10::IValue value = r.constant(input);
-        if (value.isIntList()) {
-            std::vector<int64_t> one(n, 1);
-            one[dim] = r.ints(input, n)[dim];
-            value = one;
-        } else if (value.isDoubleList()) {
-            std::vector<double> one(n, 1.0);
-            require(value.toDoubleVector().size() == n);
-            one[dim] = value.toDoubleVector()[dim];
-            value = one;
-        }
-        stack.push_back(value);
-    }
+    for (size_t i = 1; i < node->inputs().size(); ++i)
+        stack.push_back(argument_for(r, node, i, dim));
     node->getOperation()(stack);
     return stack.at(0).toTensor().flatten(2)[0];
 }
 
-// input, output_size, …, scale_factors
+// input, output_size, …, scale_factors; or for the last a factor for each dimension
 void resampling(TapeRecorder &r, const Node *node) {
     const Sizes operand = r.sizes(node->input(0));
     require(operand.size() >= 3 && node->maybeSchema() != nullptr &&
-            node->maybeSchema()->overload_name() == "vec");
+            node->inputs().size() >= operand.size());
+    const std::string &overload = node->maybeSchema()->overload_name();
+    require(overload == "vec" || overload.empty());
     std::vector<ResampledDimension> dimensions;
     Sizes result{operand[0], operand[1]};
     for (size_t i = 0; i + 2 < operand.size(); ++i) {
