@@ -96,10 +96,9 @@ at::Tensor ask(const TapeRecorder &r, const Node *node, size_t dim, int64_t size
 // input, output_size, …, scale_factors; or for the last a factor for each dimension
 void resampling(TapeRecorder &r, const Node *node) {
     const Sizes operand = r.sizes(node->input(0));
-    require(operand.size() >= 3 && node->maybeSchema() != nullptr &&
-            node->inputs().size() >= operand.size());
+    require(operand.size() >= 3 && node->maybeSchema() != nullptr);
     const std::string &overload = node->maybeSchema()->overload_name();
-    require(overload == "vec" || overload.empty());
+    require(overload == "vec" || (overload.empty() && node->inputs().size() >= operand.size()));
     std::vector<ResampledDimension> dimensions;
     Sizes result{operand[0], operand[1]};
     for (size_t i = 0; i + 2 < operand.size(); ++i) {
