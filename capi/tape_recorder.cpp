@@ -67,7 +67,7 @@ c10::IValue list_of(const std::vector<Recorded> &items, bool (c10::IValue::*is)(
 
 c10::IValue list_of_numbers(const std::vector<Recorded> &items) {
     auto ints = list_of<int64_t>(items, &c10::IValue::isInt,
-                                       [](const c10::IValue &item) { return item.toInt(); });
+                                 [](const c10::IValue &item) { return item.toInt(); });
     return !ints.isNone()
                ? ints
                : list_of<double>(items, &c10::IValue::isDouble,
