@@ -96,6 +96,34 @@ class Product final : public Binary {
     }
 };
 
+// ---- of one value ----
+
+// A value as often as a dimension of the result asks for it.
+class Expansion final : public TapeOperator {
+  public:
+    Expansion(const Sizes &operand, const Sizes &result)
+        : broadcast_(operand, result), result_(result) {}
+
+    Region needs(const Region &out, size_t /*operand*/) const override {
+        return broadcast_.needs(out);
+    }
+
+    double cost(const Region & /*out*/) const override { return 0; }
+
+    at::Tensor forward(std::vector<at::Tensor> operands, const Region &out,
+                       Saved & /*saved*/) const override {
+        return operands[0].expand(sizes_of(result_, out, operands[0].size(0)));
+    }
+
+    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse & /*how*/) const override {
+        return {broadcast_.reverse(gradient)};
+    }
+
+  private:
+    Broadcast broadcast_;
+    Sizes result_;
+};
+
 // ---- of a value and a constant ----
 
 class Constantly final : public TapeOperator {
@@ -144,6 +172,10 @@ TapeOperatorPtr make_sum(const Sizes &a, const Sizes &b, const Sizes &result,
 
 TapeOperatorPtr make_product(const Sizes &a, const Sizes &b, const Sizes &result) {
     return std::make_unique<Product>(a, b, result);
+}
+
+TapeOperatorPtr make_expansion(const Sizes &operand, const Sizes &result) {
+    return std::make_unique<Expansion>(operand, result);
 }
 
 TapeOperatorPtr make_with_constant(const Sizes &operand, const Sizes &result,

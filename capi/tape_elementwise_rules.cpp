@@ -97,6 +97,9 @@ const std::unordered_map<std::string, MakePointwise> &pointwise_functions() {
         {"aten::cos", plain<at::cos>},
         {"aten::square", plain<at::square>},
         {"aten::sqrt", plain<at::sqrt>},
+        {"aten::rsqrt", plain<at::rsqrt>},
+        {"aten::reciprocal", plain<at::reciprocal>},
+        {"aten::log", plain<at::log>},
         {"aten::hardtanh", hardtanh},
         {"aten::leaky_relu", leaky_relu},
         {"aten::elu", elu},
@@ -215,7 +218,16 @@ void put_product(TapeRecorder &r, const Node *node) {
 }
 
 void put_quotient(TapeRecorder &r, const Node *node) {
+    const Value *b = node->input(1);
     require(node->inputs().size() == 2 && r.is_tensor(node->input(0)));
+    if (r.is_tensor(b)) {
+        const Sizes a = r.sizes(node->input(0));
+        const size_t inverse =
+            r.add_step(make_pointwise(plain<at::reciprocal>({})), {r.tensor(b)}, r.sizes(b));
+        const Sizes result = broadcast(a, r.sizes(b));
+        return r.put(node, make_product(a, r.sizes(b), result), {r.tensor(node->input(0)), inverse},
+                     result);
+    }
     put_with_constant(r, node, node->input(0), node->input(1), by, by);
 }
 

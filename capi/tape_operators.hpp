@@ -61,12 +61,14 @@ struct TapeBatchNorm {
     bool keeps_weights; // as above
 };
 TapeOperatorPtr make_batch_norm(const TapeBatchNorm &norm);
+TapeOperatorPtr make_softmax(bool logarithmic); // over the channels
 
 // tape_arithmetic.cpp: a value and a value, or a value and a constant; of such sizes that they
 // broadcast.
 TapeOperatorPtr make_sum(const Sizes &a, const Sizes &b, const Sizes &result,
                          const at::Scalar &weight_of_b);
 TapeOperatorPtr make_product(const Sizes &a, const Sizes &b, const Sizes &result);
+TapeOperatorPtr make_expansion(const Sizes &operand, const Sizes &result);
 // `function` of a value and a constant, which is linear in the value but for an offset; `reverse`
 // is what it makes of a gradient.
 using WithConstant = std::function<at::Tensor(const at::Tensor &, const at::Tensor &constant)>;
@@ -79,10 +81,18 @@ TapeOperatorPtr make_with_constant(const Sizes &operand, const Sizes &result,
 
 // tape_shape.cpp
 TapeOperatorPtr make_concatenation(const std::vector<Sizes> &operands); // of channels
-TapeOperatorPtr make_flatten(const Sizes &operand);                     // to [examples, features]
 TapeOperatorPtr make_constant_pad(const SlidingWindows &windows, double value);
 // Result position i of dimension d is operand position sources[d][i].
 TapeOperatorPtr make_gather(const std::vector<std::vector<int64_t>> &sources);
+
+// tape_rearrangement.cpp: all keep the examples apart.
+TapeOperatorPtr make_reshape(const Sizes &operand, const Sizes &result);
+TapeOperatorPtr make_permutation(const Sizes &operand, const std::vector<int64_t> &order);
+struct TapeSlice {
+    int64_t operand, start, step, count; // of a dimension that has `operand` places
+};
+TapeOperatorPtr make_slice(const std::vector<TapeSlice> &dimensions); // without the examples'
+TapeOperatorPtr make_pixel_shuffle(int64_t factor);
 
 // tape_shape.cpp: the reverse of an operator that is linear, found by autograd.
 at::Tensor transpose(const Pointwise &linear, const Sizes &operand, const at::Tensor &gradient);

@@ -65,6 +65,13 @@ c10::IValue list_of(const std::vector<Recorded> &items, bool (c10::IValue::*is)(
     return list;
 }
 
+std::vector<Recorded> items_of(c10::ArrayRef<c10::IValue> constants) {
+    std::vector<Recorded> items;
+    for (const c10::IValue &item : constants)
+        items.push_back(Recorded::of(item));
+    return items;
+}
+
 c10::IValue list_of_numbers(const std::vector<Recorded> &items) {
     auto ints = list_of<int64_t>(items, &c10::IValue::isInt,
                                  [](const c10::IValue &item) { return item.toInt(); });
@@ -140,6 +147,13 @@ size_t TapeRecorder::add_value(const Sizes &sizes) {
     return tape_->values.size() - 1;
 }
 
+size_t TapeRecorder::add_step(TapeOperatorPtr op, const std::vector<size_t> &operands,
+                              const Sizes &result) {
+    const size_t value = add_value(result);
+    tape_->steps.push_back(TapeStep{std::move(op), operands, value});
+    return value;
+}
+
 Recorded TapeRecorder::add_cell(size_t value, size_t family) {
     if (family == family_sizes_.size())
         family_sizes_.push_back(0);
@@ -161,8 +175,7 @@ void TapeRecorder::write(const Value *target, size_t value) {
 
 void TapeRecorder::put(const Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
                        const Sizes &result) {
-    const size_t value = add_value(result);
-    tape_->steps.push_back(TapeStep{std::move(op), operands, value});
+    const size_t value = add_step(std::move(op), operands, result);
     if (!is_in_place(node)) {
         known_[node->output()] = add_cell(value, family_sizes_.size());
         return;
@@ -178,17 +191,23 @@ void TapeRecorder::put_same(const Node *node, const Value *operand) {
     known_[node->output()] = recorded;
 }
 
-void TapeRecorder::put_view(const Node *node, const Value *operand) {
-    const Cell cell = cells_[at(operand).place];
-    known_[node->output()] = add_cell(cell.value, cell.family);
+void TapeRecorder::put_copy(const Node *node, const Value *operand) {
+    known_[node->output()] = add_cell(tensor(operand), family_sizes_.size());
 }
 
-void TapeRecorder::put_view(const Node *node, const Value *operand, TapeOperatorPtr op,
-                            const Sizes &result) {
-    const Cell cell = cells_[at(operand).place];
-    const size_t value = add_value(result);
-    tape_->steps.push_back(TapeStep{std::move(op), {cell.value}, value});
-    known_[node->output()] = add_cell(value, cell.family);
+void TapeRecorder::put_view(const Node *node, const Value *operand, size_t value) {
+    known_[node->output()] = add_cell(value, cells_[at(operand).place].family);
+}
+
+void TapeRecorder::put_views(const Node *node, const Value *operand,
+                             const std::vector<size_t> &values) {
+    const size_t family = cells_[at(operand).place].family;
+    Recorded recorded;
+    recorded.kind = Kind::kSequence;
+    recorded.items = std::make_shared<std::vector<Recorded>>();
+    for (const size_t value : values)
+        recorded.items->push_back(add_cell(value, family));
+    known_[node->output()] = recorded;
 }
 
 void TapeRecorder::put_constant(const Node *node, const c10::IValue &constant) {
@@ -206,7 +225,7 @@ void TapeRecorder::visit(const Node *node) {
     if (++n_visited_ > kMostVisits)
         throw NotRecordable();
     if (visit_site(node) || visit_control(node) || visit_structure(node) || fold(node) ||
-        apply_rule(*this, node))
+        view_weight(node) || apply_rule(*this, node))
         return;
     // Who uses what it gives will find nothing there.
     if (node->hasSideEffects() || node->kind() == prim::SetAttr ||
@@ -364,6 +383,8 @@ void TapeRecorder::visit_sequence(const Node *node) {
 
 void TapeRecorder::visit_item(const Node *node) {
     const Recorded sequence = at(node->input(0));
+    if (node->kind() == prim::ListUnpack && sequence.constant.isList())
+        return unpack(node, items_of(sequence.constant.toListRef()));
     if (sequence.kind != Kind::kSequence) {
         if (node->kind() != aten::append && fold(node))
             return;
@@ -374,10 +395,7 @@ void TapeRecorder::visit_item(const Node *node) {
         items.push_back(at(node->input(1)));
         known_[node->output()] = sequence;
     } else if (node->outputs().size() != 1 || node->inputs().size() == 1) {
-        if (items.size() != node->outputs().size())
-            throw NotRecordable();
-        for (size_t i = 0; i < items.size(); ++i)
-            known_[node->output(i)] = items[i];
+        unpack(node, items);
     } else {
         const int64_t index = constant(node->input(1)).toInt();
         const int64_t count = static_cast<int64_t>(items.size());
@@ -385,6 +403,13 @@ void TapeRecorder::visit_item(const Node *node) {
             throw NotRecordable();
         known_[node->output()] = items[static_cast<size_t>(index < 0 ? index + count : index)];
     }
+}
+
+void TapeRecorder::unpack(const Node *node, const std::vector<Recorded> &items) {
+    if (items.size() != node->outputs().size())
+        throw NotRecordable();
+    for (size_t i = 0; i < items.size(); ++i)
+        known_[node->output(i)] = items[i];
 }
 
 // What depends on constants alone is computed now.
@@ -403,6 +428,27 @@ bool TapeRecorder::fold(const Node *node) {
     node->getOperation()(stack);
     for (size_t i = 0; i < node->outputs().size(); ++i)
         known_[node->output(i)] = Recorded::of(stack.at(i));
+    return true;
+}
+
+// A view of a weight is one, for it shows the same memory.
+bool TapeRecorder::view_weight(const Node *node) {
+    const c10::FunctionSchema *schema = node->maybeSchema();
+    if (schema == nullptr || schema->is_mutable() || schema->returns().size() != 1 ||
+        schema->returns()[0].alias_info() == nullptr || node->inputs().empty())
+        return false;
+    const auto weight = known_.find(node->input(0));
+    if (weight == known_.end() || weight->second.kind != Kind::kWeight)
+        return false;
+    Recorded recorded = weight->second;
+    torch::jit::Stack stack{recorded.constant};
+    for (const Value *input : node->inputs().slice(1))
+        stack.push_back(constant(input));
+    node->getOperation()(stack);
+    if (!stack.at(0).isTensor() || !stack[0].toTensor().is_alias_of(recorded.constant.toTensor()))
+        throw NotRecordable();
+    recorded.constant = stack[0];
+    known_[node->output()] = recorded;
     return true;
 }
 

@@ -60,11 +60,15 @@ class TapeRecorder {
     // The node's result is a new tensor; or, if the node works in place, its first input is.
     void put(const torch::jit::Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
              const Sizes &result);
-    // The result is the operand itself; or may share its memory.
+    // A step towards a node's result.
+    size_t add_step(TapeOperatorPtr op, const std::vector<size_t> &operands, const Sizes &result);
+    // The result is the operand itself; has its elements; or may share its memory, being `value`,
+    // or a list of such.
     void put_same(const torch::jit::Node *node, const torch::jit::Value *operand);
-    void put_view(const torch::jit::Node *node, const torch::jit::Value *operand);
-    void put_view(const torch::jit::Node *node, const torch::jit::Value *operand,
-                  TapeOperatorPtr op, const Sizes &result);
+    void put_copy(const torch::jit::Node *node, const torch::jit::Value *operand);
+    void put_view(const torch::jit::Node *node, const torch::jit::Value *operand, size_t value);
+    void put_views(const torch::jit::Node *node, const torch::jit::Value *operand,
+                   const std::vector<size_t> &values);
     void put_constant(const torch::jit::Node *node, const c10::IValue &constant);
 
   private:
@@ -84,7 +88,9 @@ class TapeRecorder {
     void visit_attribute(const torch::jit::Node *node);
     void visit_sequence(const torch::jit::Node *node);
     void visit_item(const torch::jit::Node *node);
+    void unpack(const torch::jit::Node *node, const std::vector<Recorded> &items);
     bool fold(const torch::jit::Node *node);
+    bool view_weight(const torch::jit::Node *node);
     void record_call();
     std::shared_ptr<const Tape> finish();
 
@@ -106,5 +112,6 @@ class TapeRecorder {
 bool apply_rule(TapeRecorder &recorder, const torch::jit::Node *node);             // tape_rules.cpp
 bool apply_elementwise_rule(TapeRecorder &recorder, const torch::jit::Node *node); // …
 bool apply_upsampling_rule(TapeRecorder &recorder, const torch::jit::Node *node);  // …
+bool apply_shape_rule(TapeRecorder &recorder, const torch::jit::Node *node);       // …
 
 } // namespace neurotap

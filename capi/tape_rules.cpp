@@ -84,6 +84,26 @@ void linear(TapeRecorder &r, const Node *node) {
           {operand[0], weight.size(0)});
 }
 
+// A dense layer as older versions write it, with the weight transposed by another node.
+void put_product(TapeRecorder &r, const Node *node, size_t rows, const MaybeTensor &bias) {
+    const Sizes operand = r.sizes(node->input(rows));
+    const at::Tensor weight = r.weight(node->input(rows + 1));
+    require(operand.size() == 2 && weight.dim() == 2 && weight.size(0) == operand[1]);
+    r.put(node, make_linear(weight.t(), bias), {r.tensor(node->input(rows))},
+          {operand[0], weight.size(1)});
+}
+
+// rows, matrix
+void matrix_product(TapeRecorder &r, const Node *node) { put_product(r, node, 0, c10::nullopt); }
+
+// bias, rows, matrix, beta, alpha
+void product_and_bias(TapeRecorder &r, const Node *node) {
+    const at::Tensor bias = r.weight(node->input(0));
+    require(bias.dim() == 1 && r.constant(node->input(3)).toScalar().equal(1) &&
+            r.constant(node->input(4)).toScalar().equal(1));
+    put_product(r, node, 1, bias);
+}
+
 // ---- pooling ----
 
 struct PoolWindows {
@@ -194,38 +214,35 @@ void dropout(TapeRecorder &r, const Node *node) {
 
 void same_memory(TapeRecorder &r, const Node *node) {
     require(r.is_tensor(node->input(0)));
-    r.put_view(node, node->input(0));
+    r.put_view(node, node->input(0), r.tensor(node->input(0)));
 }
 
-// ---- shapes ----
+void copy(TapeRecorder &r, const Node *node) { r.put_copy(node, node->input(0)); }
 
-void put_flat(TapeRecorder &r, const Node *node) {
+// ---- over channels ----
+
+// input, dim, dtype
+void put_softmax(TapeRecorder &r, const Node *node, bool logarithmic) {
     const Sizes operand = r.sizes(node->input(0));
-    int64_t features = 1;
-    for (size_t dim = 1; dim < operand.size(); ++dim)
-        features *= operand[dim];
-    r.put_view(node, node->input(0), make_flatten(operand), {operand[0], features});
+    const int64_t dim = r.constant(node->input(1)).toInt();
+    require(r.constant(node->input(2)).isNone());
+    require(dim == 1 || dim + static_cast<int64_t>(operand.size()) == 1);
+    r.put(node, make_softmax(logarithmic), {r.tensor(node->input(0))}, operand);
 }
 
-// input, start_dim, end_dim
-void flatten(TapeRecorder &r, const Node *node) {
-    const auto last = static_cast<int64_t>(r.sizes(node->input(0)).size()) - 1;
-    const int64_t end = r.constant(node->input(2)).toInt();
-    require(r.constant(node->input(1)).toInt() == 1 && (end == -1 || end == last));
-    put_flat(r, node);
-}
+void softmax(TapeRecorder &r, const Node *node) { put_softmax(r, node, false); }
+void log_softmax(TapeRecorder &r, const Node *node) { put_softmax(r, node, true); }
 
-// input, shape: only what flattens
-void view(TapeRecorder &r, const Node *node) {
+// input, slopes
+void prelu(TapeRecorder &r, const Node *node) {
     const Sizes operand = r.sizes(node->input(0));
-    const auto shape = r.constant(node->input(1)).toIntVector();
-    int64_t features = 1;
-    for (size_t dim = 1; dim < operand.size(); ++dim)
-        features *= operand[dim];
-    require(shape.size() == 2 && (shape[0] == operand[0] || shape[0] == -1) &&
-            (shape[1] == features || (shape[1] == -1 && shape[0] != -1)));
-    put_flat(r, node);
+    const at::Tensor slopes = r.weight(node->input(1));
+    require(slopes.dim() <= 1 && (slopes.numel() == 1 || slopes.numel() == operand[1]));
+    r.put(node, make_pointwise([slopes](const at::Tensor &x) { return at::prelu(x, slopes); }),
+          {r.tensor(node->input(0))}, operand);
 }
+
+// ---- joining ----
 
 // tensors, dim
 void concatenate(TapeRecorder &r, const Node *node) {
@@ -364,6 +381,9 @@ constexpr NamedRule kRules[] = {
     {"aten::convolution", convolution},
     {"aten::_convolution", convolution},
     {"aten::linear", linear},
+    {"aten::mm", matrix_product},
+    {"aten::matmul", matrix_product},
+    {"aten::addmm", product_and_bias},
     {"aten::max_pool1d", max_pool},
     {"aten::max_pool2d", max_pool},
     {"aten::max_pool3d", max_pool},
@@ -383,9 +403,10 @@ constexpr NamedRule kRules[] = {
     {"aten::alpha_dropout_", dropout},
     {"aten::feature_alpha_dropout", dropout},
     {"aten::contiguous", same_memory},
-    {"aten::flatten", flatten},
-    {"aten::view", view},
-    {"aten::reshape", view},
+    {"aten::clone", copy},
+    {"aten::softmax", softmax},
+    {"aten::log_softmax", log_softmax},
+    {"aten::prelu", prelu},
     {"aten::cat", concatenate},
     {"aten::concat", concatenate},
     {"aten::pad", pad},
@@ -405,7 +426,7 @@ constexpr NamedRule kRules[] = {
 } // namespace
 
 bool apply_rule(TapeRecorder &recorder, const Node *node) {
-    if (apply_upsampling_rule(recorder, node))
+    if (apply_upsampling_rule(recorder, node) || apply_shape_rule(recorder, node))
         return true;
     const std::string name = node->kind().toQualString();
     const auto *rule = std::find_if(std::begin(kRules), std::end(kRules),

@@ -28,27 +28,6 @@ class Concatenation final : public TapeOperator {
     std::vector<int64_t> channels_;
 };
 
-class Flatten final : public TapeOperator {
-  public:
-    explicit Flatten(const Sizes &operand) : operand_(operand), whole_(whole_region(operand)) {}
-
-    Region needs(const Region & /*out*/, size_t /*operand*/) const override { return whole_; }
-    double cost(const Region & /*out*/) const override { return 0; }
-
-    at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
-                       Saved & /*saved*/) const override {
-        return operands[0].flatten(1);
-    }
-
-    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse & /*how*/) const override {
-        return {gradient.reshape(sizes_of(operand_, whole_, gradient.size(0)))};
-    }
-
-  private:
-    Sizes operand_;
-    Region whole_;
-};
-
 class ConstantPad final : public TapeOperator {
   public:
     ConstantPad(const SlidingWindows &windows, double value) : windows_(windows), value_(value) {}
@@ -139,8 +118,6 @@ at::Tensor transpose(const Pointwise &linear, const Sizes &operand, const at::Te
 TapeOperatorPtr make_concatenation(const std::vector<Sizes> &operands) {
     return std::make_unique<Concatenation>(operands);
 }
-
-TapeOperatorPtr make_flatten(const Sizes &operand) { return std::make_unique<Flatten>(operand); }
 
 TapeOperatorPtr make_constant_pad(const SlidingWindows &windows, double value) {
     return std::make_unique<ConstantPad>(windows, value);
