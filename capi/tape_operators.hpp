@@ -26,8 +26,14 @@ TapeOperatorPtr make_transposed_convolution(const SlidingWindows &windows,
 
 bool has_onednn(const at::Tensor &tensor); // whether oneDNN can compute with it
 
-// tape_linear.cpp: features of [examples, features].
-TapeOperatorPtr make_linear(const at::Tensor &weight, const MaybeTensor &bias);
+// tape_features.cpp: over the last dimension.
+TapeOperatorPtr make_linear(const Sizes &operand, const at::Tensor &weight,
+                            const MaybeTensor &bias);
+struct TapeLayerNorm {
+    MaybeTensor weight, bias;
+    double epsilon;
+};
+TapeOperatorPtr make_layer_norm(const Sizes &operand, const TapeLayerNorm &norm);
 
 // tape_pooling.cpp
 TapeOperatorPtr make_max_pool(const SlidingWindows &windows, bool round_up);

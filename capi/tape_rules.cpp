@@ -76,32 +76,39 @@ void convolution(TapeRecorder &r, const Node *node) {
     put_convolution(r, node, how);
 }
 
+// [features of the result, features]
+void put_linear(TapeRecorder &r, const Node *node, const Value *value, const at::Tensor &weight,
+                const MaybeTensor &bias) {
+    const Sizes operand = r.sizes(value);
+    require(weight.dim() == 2 && weight.size(1) == operand.back());
+    Sizes result = operand;
+    result.back() = weight.size(0);
+    r.put(node, make_linear(operand, weight, bias), {r.tensor(value)}, result);
+}
+
+// input, weight, bias
 void linear(TapeRecorder &r, const Node *node) {
-    const Sizes operand = r.sizes(node->input(0));
-    const at::Tensor weight = r.weight(node->input(1));
-    require(operand.size() == 2 && weight.dim() == 2 && weight.size(1) == operand[1]);
-    r.put(node, make_linear(weight, r.maybe_weight(node->input(2))), {r.tensor(node->input(0))},
-          {operand[0], weight.size(0)});
+    put_linear(r, node, node->input(0), r.weight(node->input(1)), r.maybe_weight(node->input(2)));
 }
 
 // A dense layer as older versions write it, with the weight transposed by another node.
-void put_product(TapeRecorder &r, const Node *node, size_t rows, const MaybeTensor &bias) {
-    const Sizes operand = r.sizes(node->input(rows));
-    const at::Tensor weight = r.weight(node->input(rows + 1));
-    require(operand.size() == 2 && weight.dim() == 2 && weight.size(0) == operand[1]);
-    r.put(node, make_linear(weight.t(), bias), {r.tensor(node->input(rows))},
-          {operand[0], weight.size(1)});
+at::Tensor matrix(const TapeRecorder &r, const Value *value) {
+    const at::Tensor matrix = r.weight(value);
+    require(matrix.dim() == 2);
+    return matrix.t();
 }
 
 // rows, matrix
-void matrix_product(TapeRecorder &r, const Node *node) { put_product(r, node, 0, c10::nullopt); }
+void matrix_product(TapeRecorder &r, const Node *node) {
+    put_linear(r, node, node->input(0), matrix(r, node->input(1)), c10::nullopt);
+}
 
 // bias, rows, matrix, beta, alpha
 void product_and_bias(TapeRecorder &r, const Node *node) {
     const at::Tensor bias = r.weight(node->input(0));
     require(bias.dim() == 1 && r.constant(node->input(3)).toScalar().equal(1) &&
             r.constant(node->input(4)).toScalar().equal(1));
-    put_product(r, node, 1, bias);
+    put_linear(r, node, node->input(1), matrix(r, node->input(2)), bias);
 }
 
 // ---- pooling ----
@@ -204,6 +211,17 @@ void batch_norm(TapeRecorder &r, const Node *node) {
                              r.keeps_weights()};
     require(norm.mean.numel() == operand[1]);
     r.put(node, make_batch_norm(norm), {r.tensor(node->input(0))}, operand);
+}
+
+// input, normalized_shape, weight, bias, eps, cudnn_enable
+void layer_norm(TapeRecorder &r, const Node *node) {
+    const Sizes operand = r.sizes(node->input(0));
+    require(r.constant(node->input(1)).toIntVector() == Sizes{operand.back()});
+    const TapeLayerNorm norm{r.maybe_weight(node->input(2)), r.maybe_weight(node->input(3)),
+                             r.constant(node->input(4)).toDouble()};
+    for (const MaybeTensor &weight : {norm.weight, norm.bias})
+        require(!weight || (weight->dim() == 1 && weight->numel() == operand.back()));
+    r.put(node, make_layer_norm(operand, norm), {r.tensor(node->input(0))}, operand);
 }
 
 // input, p, train
@@ -395,6 +413,7 @@ constexpr NamedRule kRules[] = {
     {"aten::adaptive_avg_pool3d", adaptive_average_pool},
     {"aten::mean", mean},
     {"aten::batch_norm", batch_norm},
+    {"aten::layer_norm", layer_norm},
     {"aten::dropout", dropout},
     {"aten::dropout_", dropout},
     {"aten::feature_dropout", dropout},
