@@ -9,11 +9,6 @@ namespace {
 using torch::jit::Node;
 using torch::jit::Value;
 
-void require(bool condition) {
-    if (!condition)
-        throw NotRecordable();
-}
-
 // ---- of one tensor ----
 
 // The operator's arguments after the tensor.

@@ -118,7 +118,7 @@ class Softmax final : public PointwiseOperator {
                        Saved &saved) const override {
         if (!logarithmic_)
             return (saved = {at::softmax(operands[0], 1)})[0];
-        const at::Tensor result = at::log_softmax(operands[0], 1);
+        at::Tensor result = at::log_softmax(operands[0], 1);
         saved = {result.exp()};
         return result;
     }

@@ -31,6 +31,11 @@ struct Recorded {
 // The program cannot be put on a tape; the plain way has to do.
 struct NotRecordable {};
 
+inline void require(bool condition) {
+    if (!condition)
+        throw NotRecordable();
+}
+
 class TapeRecorder {
   public:
     TapeRecorder(const Program &program, const TapeCache::Key &inputs, bool keeps_weights);
@@ -108,10 +113,21 @@ class TapeRecorder {
     size_t n_visited_ = 0;
 };
 
-// Puts a node on the tape that computes with tensors; whether there is a rule for it.
+// What puts a node on the tape that computes with tensors.
+struct TapeRule {
+    const char *name; // of the operator
+    void (*apply)(TapeRecorder &, const torch::jit::Node *);
+};
+using TapeRules = c10::ArrayRef<TapeRule>;
+TapeRules window_rules();     // tape_window_rules.cpp
+TapeRules upsampling_rules(); // tape_upsampling_rules.cpp
+TapeRules shape_rules();      // tape_shape_rules.cpp
+
+// A convolution by the operator that does both kinds.
+void put_transposed_convolution(TapeRecorder &recorder, const torch::jit::Node *node); // …
+
+// Whether there is a rule for the node.
 bool apply_rule(TapeRecorder &recorder, const torch::jit::Node *node);             // tape_rules.cpp
 bool apply_elementwise_rule(TapeRecorder &recorder, const torch::jit::Node *node); // …
-bool apply_upsampling_rule(TapeRecorder &recorder, const torch::jit::Node *node);  // …
-bool apply_shape_rule(TapeRecorder &recorder, const torch::jit::Node *node);       // …
 
 } // namespace neurotap

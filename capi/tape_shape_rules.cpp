@@ -10,12 +10,6 @@ namespace {
 
 using torch::jit::Node;
 using torch::jit::Value;
-using Rule = void (*)(TapeRecorder &, const Node *);
-
-void require(bool condition) {
-    if (!condition)
-        throw NotRecordable();
-}
 
 // The dimension that an argument names, counted from the front, of so many.
 size_t dim_of(const TapeRecorder &r, const Value *value, size_t ndim) {
@@ -313,12 +307,7 @@ void expand_as(TapeRecorder &r, const Node *node) {
     put_expansion(r, node, r.sizes(node->input(1)));
 }
 
-struct NamedRule {
-    const char *name;
-    Rule rule;
-};
-
-constexpr NamedRule kRules[] = {
+constexpr TapeRule kRules[] = {
     {"aten::view", view},
     {"aten::reshape", view},
     {"aten::view_as", view_as},
@@ -344,14 +333,6 @@ constexpr NamedRule kRules[] = {
 
 } // namespace
 
-bool apply_shape_rule(TapeRecorder &recorder, const Node *node) {
-    const std::string name = node->kind().toQualString();
-    const auto *rule = std::find_if(std::begin(kRules), std::end(kRules),
-                                    [&](const NamedRule &known) { return name == known.name; });
-    if (rule == std::end(kRules) || node->outputs().size() != 1)
-        return false;
-    rule->rule(recorder, node);
-    return true;
-}
+TapeRules shape_rules() { return kRules; }
 
 } // namespace neurotap

@@ -1,18 +1,10 @@
 // The rules for operators that make more positions of few.
 #include "tape_recorder.hpp"
 
-#include <algorithm>
-#include <array>
-
 namespace neurotap {
 namespace {
 
 using torch::jit::Node;
-
-void require(bool condition) {
-    if (!condition)
-        throw NotRecordable();
-}
 
 // ---- transposed convolutions ----
 
@@ -47,14 +39,6 @@ void transposed_convolution_nd(TapeRecorder &r, const Node *node) {
     put_transposed(r, node,
                    {r.ints(node->input(3), n), r.ints(node->input(4), n), r.ints(node->input(5), n),
                     r.ints(node->input(7), n), r.constant(node->input(6)).toInt()});
-}
-
-// input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, …
-void transposed_convolution(TapeRecorder &r, const Node *node) {
-    const size_t n = r.sizes(node->input(0)).size() - 2;
-    put_transposed(r, node,
-                   {r.ints(node->input(3), n), r.ints(node->input(4), n), r.ints(node->input(7), n),
-                    r.ints(node->input(5), n), r.constant(node->input(8)).toInt()});
 }
 
 // ---- resampling ----
@@ -110,37 +94,32 @@ void resampling(TapeRecorder &r, const Node *node) {
     r.put(node, make_resampling(std::move(dimensions)), {r.tensor(node->input(0))}, result);
 }
 
-bool is_transposed(const TapeRecorder &r, const Node *node, const std::string &name) {
-    return (name == "aten::_convolution" || name == "aten::convolution") &&
-           r.constant(node->input(6)).toBool();
-}
-
-bool resamples(const std::string &name) {
-    static const std::array<const char *, 10> kNames = {
-        "aten::upsample_nearest1d",        "aten::upsample_nearest2d",
-        "aten::upsample_nearest3d",        "aten::_upsample_nearest_exact1d",
-        "aten::_upsample_nearest_exact2d", "aten::_upsample_nearest_exact3d",
-        "aten::upsample_linear1d",         "aten::upsample_bilinear2d",
-        "aten::upsample_trilinear3d",      "aten::upsample_bicubic2d"};
-    return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
-}
+constexpr TapeRule kRules[] = {
+    {"aten::conv_transpose1d", transposed_convolution_nd},
+    {"aten::conv_transpose2d", transposed_convolution_nd},
+    {"aten::conv_transpose3d", transposed_convolution_nd},
+    {"aten::upsample_nearest1d", resampling},
+    {"aten::upsample_nearest2d", resampling},
+    {"aten::upsample_nearest3d", resampling},
+    {"aten::_upsample_nearest_exact1d", resampling},
+    {"aten::_upsample_nearest_exact2d", resampling},
+    {"aten::_upsample_nearest_exact3d", resampling},
+    {"aten::upsample_linear1d", resampling},
+    {"aten::upsample_bilinear2d", resampling},
+    {"aten::upsample_trilinear3d", resampling},
+    {"aten::upsample_bicubic2d", resampling},
+};
 
 } // namespace
 
-bool apply_upsampling_rule(TapeRecorder &recorder, const Node *node) {
-    const std::string name = node->kind().toQualString();
-    if (node->outputs().size() != 1)
-        return false;
-    if (name == "aten::conv_transpose1d" || name == "aten::conv_transpose2d" ||
-        name == "aten::conv_transpose3d")
-        transposed_convolution_nd(recorder, node);
-    else if (is_transposed(recorder, node, name))
-        transposed_convolution(recorder, node);
-    else if (resamples(name))
-        resampling(recorder, node);
-    else
-        return false;
-    return true;
+// input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, …
+void put_transposed_convolution(TapeRecorder &r, const Node *node) {
+    const size_t n = r.sizes(node->input(0)).size() - 2;
+    put_transposed(r, node,
+                   {r.ints(node->input(3), n), r.ints(node->input(4), n), r.ints(node->input(7), n),
+                    r.ints(node->input(5), n), r.constant(node->input(8)).toInt()});
 }
+
+TapeRules upsampling_rules() { return kRules; }
 
 } // namespace neurotap

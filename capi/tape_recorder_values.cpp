@@ -1,0 +1,202 @@
+// What the walk through a program knows of its values, and how rules put steps on the tape.
+#include "tape_recorder.hpp"
+
+#include <algorithm>
+
+namespace neurotap {
+
+using torch::jit::Node;
+using torch::jit::Value;
+using Kind = Recorded::Kind;
+
+namespace {
+
+bool is_in_place(const Node *node) {
+    const std::string name = node->kind().toUnqualString();
+    return name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_';
+}
+
+} // namespace
+
+Recorded Recorded::of(const c10::IValue &constant) {
+    Recorded recorded;
+    recorded.kind = Kind::kConstant;
+    recorded.constant = constant;
+    return recorded;
+}
+
+// ---- what is known ----
+
+const Recorded &TapeRecorder::at(const Value *value) const {
+    const auto found = known_.find(value);
+    if (found == known_.end())
+        throw NotRecordable();
+    return found->second;
+}
+
+bool TapeRecorder::is_tensor(const Value *value) const { return at(value).kind == Kind::kTensor; }
+
+size_t TapeRecorder::tensor(const Value *value) const {
+    if (!is_tensor(value))
+        throw NotRecordable();
+    return cells_[at(value).place].value;
+}
+
+namespace {
+
+// A list of numbers that was put together, as a constant; undefined (None) if it is none.
+template <typename T, typename Read>
+c10::IValue list_of(const std::vector<Recorded> &items, bool (c10::IValue::*is)() const,
+                    const Read &read) {
+    c10::List<T> list;
+    for (const Recorded &item : items) {
+        if (item.kind != Kind::kConstant || !(item.constant.*is)())
+            return {};
+        list.push_back(read(item.constant));
+    }
+    return list;
+}
+
+c10::IValue list_of_numbers(const std::vector<Recorded> &items) {
+    auto ints = list_of<int64_t>(items, &c10::IValue::isInt,
+                                 [](const c10::IValue &item) { return item.toInt(); });
+    return !ints.isNone()
+               ? ints
+               : list_of<double>(items, &c10::IValue::isDouble,
+                                 [](const c10::IValue &item) { return item.toDouble(); });
+}
+
+} // namespace
+
+c10::IValue TapeRecorder::constant(const Value *value) const {
+    const Recorded &recorded = at(value);
+    if (recorded.kind == Kind::kConstant)
+        return recorded.constant;
+    if (recorded.kind != Kind::kSequence || value->type()->kind() != c10::TypeKind::ListType ||
+        recorded.items->empty())
+        throw NotRecordable();
+    c10::IValue list = list_of_numbers(*recorded.items);
+    if (list.isNone())
+        throw NotRecordable();
+    return list;
+}
+
+std::vector<int64_t> TapeRecorder::ints(const Value *value, size_t count) const {
+    const c10::IValue list = constant(value);
+    auto numbers = list.isInt() ? std::vector<int64_t>{list.toInt()} : list.toIntVector();
+    if (numbers.size() == 1)
+        numbers.resize(count, numbers[0]);
+    if (numbers.size() != count)
+        throw NotRecordable();
+    return numbers;
+}
+
+at::Tensor TapeRecorder::weight(const Value *value) const {
+    const Recorded &recorded = at(value);
+    const bool known = recorded.kind == Kind::kWeight || recorded.kind == Kind::kConstant;
+    if (!known || !recorded.constant.isTensor())
+        throw NotRecordable();
+    const at::Tensor tensor = recorded.constant.toTensor();
+    if (!tensor.defined() || tensor.scalar_type() != dtype_)
+        throw NotRecordable();
+    return tensor.detach();
+}
+
+MaybeTensor TapeRecorder::maybe_weight(const Value *value) const {
+    const Recorded &recorded = at(value);
+    if (recorded.kind == Kind::kConstant && recorded.constant.isNone())
+        return c10::nullopt;
+    return weight(value);
+}
+
+std::vector<size_t> TapeRecorder::tensors(const Value *value) const {
+    const Recorded &recorded = at(value);
+    if (recorded.kind != Kind::kSequence)
+        throw NotRecordable();
+    std::vector<size_t> all;
+    for (const Recorded &item : *recorded.items) {
+        if (item.kind != Kind::kTensor)
+            throw NotRecordable();
+        all.push_back(cells_[item.place].value);
+    }
+    return all;
+}
+
+// ---- putting steps on the tape ----
+
+size_t TapeRecorder::add_value(const Sizes &sizes) {
+    if (sizes.size() < 2 ||
+        std::any_of(sizes.begin(), sizes.end(), [](int64_t s) { return s < 1; }))
+        throw NotRecordable();
+    tape_->values.push_back(sizes);
+    return tape_->values.size() - 1;
+}
+
+size_t TapeRecorder::add_step(TapeOperatorPtr op, const std::vector<size_t> &operands,
+                              const Sizes &result) {
+    const size_t value = add_value(result);
+    tape_->steps.push_back(TapeStep{std::move(op), operands, value});
+    return value;
+}
+
+Recorded TapeRecorder::add_cell(size_t value, size_t family) {
+    if (family == family_sizes_.size())
+        family_sizes_.push_back(0);
+    ++family_sizes_[family];
+    cells_.push_back(Cell{value, family});
+    Recorded recorded;
+    recorded.kind = Kind::kTensor;
+    recorded.place = cells_.size() - 1;
+    return recorded;
+}
+
+// What other tensors may be views of is not followed when it is written to.
+void TapeRecorder::write(const Value *target, size_t value) {
+    Cell &cell = cells_[at(target).place];
+    if (family_sizes_[cell.family] > 1 || tape_->values[cell.value] != tape_->values[value])
+        throw NotRecordable();
+    cell.value = value;
+}
+
+void TapeRecorder::put(const Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
+                       const Sizes &result) {
+    const size_t value = add_step(std::move(op), operands, result);
+    if (!is_in_place(node)) {
+        known_[node->output()] = add_cell(value, family_sizes_.size());
+        return;
+    }
+    if (!is_tensor(node->input(0)))
+        throw NotRecordable();
+    write(node->input(0), value);
+    put_same(node, node->input(0));
+}
+
+void TapeRecorder::put_same(const Node *node, const Value *operand) {
+    const Recorded recorded = at(operand);
+    known_[node->output()] = recorded;
+}
+
+void TapeRecorder::put_copy(const Node *node, const Value *operand) {
+    known_[node->output()] = add_cell(tensor(operand), family_sizes_.size());
+}
+
+void TapeRecorder::put_view(const Node *node, const Value *operand, size_t value) {
+    known_[node->output()] = add_cell(value, cells_[at(operand).place].family);
+}
+
+void TapeRecorder::put_views(const Node *node, const Value *operand,
+                             const std::vector<size_t> &values) {
+    const size_t family = cells_[at(operand).place].family;
+    Recorded recorded;
+    recorded.kind = Kind::kSequence;
+    recorded.items = std::make_shared<std::vector<Recorded>>();
+    for (const size_t value : values)
+        recorded.items->push_back(add_cell(value, family));
+    known_[node->output()] = recorded;
+}
+
+void TapeRecorder::put_constant(const Node *node, const c10::IValue &constant) {
+    known_[node->output()] = Recorded::of(constant);
+}
+
+} // namespace neurotap

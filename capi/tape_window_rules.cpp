@@ -1,0 +1,275 @@
+// The rules for operators that slide a window over positions: convolutions, pooling, padding.
+#include "tape_recorder.hpp"
+
+#include <algorithm>
+
+namespace neurotap {
+namespace {
+
+using torch::jit::Node;
+using torch::jit::Value;
+
+// ---- convolutions ----
+
+struct ConvolutionInputs {
+    std::vector<int64_t> stride, dilation;
+    std::vector<int64_t> before, after; // padding
+    int64_t groups;
+};
+
+void put_convolution(TapeRecorder &r, const Node *node, const ConvolutionInputs &how) {
+    const Sizes operand = r.sizes(node->input(0));
+    const at::Tensor weight = r.weight(node->input(1));
+    const Sizes kernel = weight.sizes().vec();
+    require(operand.size() == kernel.size() && operand.size() >= 3);
+    require(operand[1] == kernel[1] * how.groups && kernel[0] % how.groups == 0);
+    SlidingWindows windows;
+    Sizes result{operand[0], kernel[0]};
+    for (size_t i = 0; i + 2 < operand.size(); ++i) {
+        windows.push_back(SlidingWindow{kernel[i + 2], how.stride[i], how.dilation[i],
+                                        how.before[i], operand[i + 2]});
+        const int64_t padded = operand[i + 2] + how.before[i] + how.after[i];
+        require(how.stride[i] > 0 && how.before[i] >= 0);
+        result.push_back(windows.back().outputs(0, padded, false));
+    }
+    const TapeConvolution parts{weight, r.maybe_weight(node->input(2)), how.groups,
+                                r.keeps_weights()};
+    r.put(node, make_convolution(windows, parts), {r.tensor(node->input(0))}, result);
+}
+
+// conv1d, conv2d, conv3d: input, weight, bias, stride, padding, dilation, groups
+void convolution_nd(TapeRecorder &r, const Node *node) {
+    const size_t n = r.sizes(node->input(0)).size() - 2;
+    ConvolutionInputs how;
+    how.stride = r.ints(node->input(3), n);
+    how.dilation = r.ints(node->input(5), n);
+    how.groups = r.constant(node->input(6)).toInt();
+    const c10::IValue padding = r.constant(node->input(4));
+    how.before.assign(n, 0);
+    how.after = how.before;
+    if (!padding.isString())
+        how.after = how.before = r.ints(node->input(4), n);
+    else if (padding.toStringRef() == "same")
+        for (size_t i = 0; i < n; ++i) {
+            const int64_t kernel = r.weight(node->input(1)).size(static_cast<int64_t>(i) + 2);
+            how.before[i] = how.dilation[i] * (kernel - 1) / 2;
+            how.after[i] = how.dilation[i] * (kernel - 1) - how.before[i];
+        }
+    put_convolution(r, node, how);
+}
+
+// input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, …
+void convolution(TapeRecorder &r, const Node *node) {
+    const size_t n = r.sizes(node->input(0)).size() - 2;
+    if (r.constant(node->input(6)).toBool())
+        return put_transposed_convolution(r, node);
+    ConvolutionInputs how;
+    how.stride = r.ints(node->input(3), n);
+    how.after = how.before = r.ints(node->input(4), n);
+    how.dilation = r.ints(node->input(5), n);
+    how.groups = r.constant(node->input(8)).toInt();
+    put_convolution(r, node, how);
+}
+
+// ---- pooling ----
+
+struct PoolWindows {
+    SlidingWindows windows;
+    Sizes result;
+};
+
+PoolWindows pool_windows(const TapeRecorder &r, const Node *node, const Value *dilation,
+                         bool round_up) {
+    const Sizes &operand = r.sizes(node->input(0));
+    require(operand.size() >= 3);
+    const size_t n = operand.size() - 2;
+    const auto kernel = r.ints(node->input(1), n);
+    const c10::IValue strides = r.constant(node->input(2));
+    const bool default_stride = strides.isList() && strides.toListRef().empty();
+    const auto stride = default_stride ? kernel : r.ints(node->input(2), n);
+    const auto padding = r.ints(node->input(3), n);
+    const auto dilations = dilation != nullptr ? r.ints(dilation, n) : std::vector<int64_t>(n, 1);
+    PoolWindows pool{{}, {operand[0], operand[1]}};
+    for (size_t i = 0; i < n; ++i) {
+        require(stride[i] > 0 && padding[i] >= 0 && padding[i] <= kernel[i] / 2);
+        pool.windows.push_back(
+            SlidingWindow{kernel[i], stride[i], dilations[i], padding[i], operand[i + 2]});
+        pool.result.push_back(pool.windows.back().outputs(padding[i], operand[i + 2], round_up));
+    }
+    return pool;
+}
+
+// input, kernel_size, stride, padding, dilation, ceil_mode
+void max_pool(TapeRecorder &r, const Node *node) {
+    const bool round_up = r.constant(node->input(5)).toBool();
+    const PoolWindows pool = pool_windows(r, node, node->input(4), round_up);
+    r.put(node, make_max_pool(pool.windows, round_up), {r.tensor(node->input(0))}, pool.result);
+}
+
+// input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+void average_pool(TapeRecorder &r, const Node *node) {
+    AverageOptions options{r.constant(node->input(5)).toBool(), r.constant(node->input(4)).toBool(),
+                           c10::nullopt};
+    if (node->inputs().size() > 6 && !r.constant(node->input(6)).isNone())
+        options.divisor = r.constant(node->input(6)).toInt();
+    const PoolWindows pool = pool_windows(r, node, nullptr, options.round_up);
+    const Sizes operand = r.sizes(node->input(0));
+    r.put(node, make_average_pool(pool.windows, operand, options), {r.tensor(node->input(0))},
+          pool.result);
+}
+
+// input, output_size
+void adaptive_average_pool(TapeRecorder &r, const Node *node) {
+    const Sizes operand = r.sizes(node->input(0));
+    require(operand.size() >= 3);
+    const auto size = r.ints(node->input(1), operand.size() - 2);
+    Sizes result{operand[0], operand[1]};
+    result.insert(result.end(), size.begin(), size.end());
+    const Pool pool = [size](const at::Tensor &whole) {
+        switch (size.size()) {
+        case 1:
+            return at::adaptive_avg_pool1d(whole, size);
+        case 2:
+            return at::adaptive_avg_pool2d(whole, size);
+        default:
+            return at::adaptive_avg_pool3d(whole, size);
+        }
+    };
+    r.put(node, make_whole_pool(operand, pool), {r.tensor(node->input(0))}, result);
+}
+
+// input, dim, keepdim, dtype: over all positions
+void mean(TapeRecorder &r, const Node *node) {
+    const Sizes operand = r.sizes(node->input(0));
+    require(node->inputs().size() == 4 && r.constant(node->input(3)).isNone());
+    auto dims = r.constant(node->input(1)).toIntVector();
+    const auto ndim = static_cast<int64_t>(operand.size());
+    for (int64_t &dim : dims)
+        dim += dim < 0 ? ndim : 0;
+    std::sort(dims.begin(), dims.end());
+    require(dims.size() + 2 == operand.size() && !dims.empty());
+    for (size_t i = 0; i < dims.size(); ++i)
+        require(dims[i] == static_cast<int64_t>(i) + 2);
+    const bool keeps = r.constant(node->input(2)).toBool();
+    Sizes result(keeps ? operand.size() : 2, 1);
+    std::copy(operand.begin(), operand.begin() + 2, result.begin());
+    const Pool pool = [dims, keeps](const at::Tensor &whole) { return whole.mean(dims, keeps); };
+    r.put(node, make_whole_pool(operand, pool), {r.tensor(node->input(0))}, result);
+}
+
+// ---- padding ----
+
+struct Pads {
+    std::vector<int64_t> before, after; // for each dimension of positions
+};
+
+// As libtorch takes them: from the last dimension on.
+Pads read_pads(const TapeRecorder &r, const Value *value, size_t n) {
+    const auto list = r.constant(value).toIntVector();
+    Pads pads{std::vector<int64_t>(n, 0), std::vector<int64_t>(n, 0)};
+    require(list.size() % 2 == 0 && list.size() / 2 <= n);
+    for (size_t i = 0; i < list.size() / 2; ++i) {
+        pads.before[n - 1 - i] = list[2 * i];
+        pads.after[n - 1 - i] = list[2 * i + 1];
+    }
+    return pads;
+}
+
+void put_constant_pad(TapeRecorder &r, const Node *node, const Pads &pads, double value) {
+    Sizes result = r.sizes(node->input(0));
+    SlidingWindows windows;
+    for (size_t i = 0; i + 2 < result.size(); ++i) {
+        windows.push_back(SlidingWindow{1, 1, 1, pads.before[i], result[i + 2]});
+        result[i + 2] += pads.before[i] + pads.after[i];
+    }
+    r.put(node, make_constant_pad(windows, value), {r.tensor(node->input(0))}, result);
+}
+
+// Where position i of a dimension of this size lies, seen from outside.
+int64_t mirrored(int64_t i, int64_t size) {
+    if (i < 0)
+        i = -i;
+    return i < size ? i : 2 * (size - 1) - i;
+}
+int64_t nearest(int64_t i, int64_t size) { return std::clamp<int64_t>(i, 0, size - 1); }
+int64_t wrapped(int64_t i, int64_t size) { return (i + size) % size; }
+
+void put_gather_pad(TapeRecorder &r, const Node *node, const Pads &pads,
+                    int64_t (*source)(int64_t, int64_t), int64_t spare) {
+    Sizes result = r.sizes(node->input(0));
+    std::vector<std::vector<int64_t>> sources;
+    for (size_t i = 0; i + 2 < result.size(); ++i) {
+        const int64_t size = result[i + 2];
+        require(std::max(pads.before[i], pads.after[i]) <= size - spare);
+        sources.emplace_back();
+        for (int64_t place = -pads.before[i]; place < size + pads.after[i]; ++place)
+            sources.back().push_back(source(place, size));
+        result[i + 2] = static_cast<int64_t>(sources.back().size());
+    }
+    r.put(node, make_gather(sources), {r.tensor(node->input(0))}, result);
+}
+
+void put_pad(TapeRecorder &r, const Node *node, const std::string &mode, double value) {
+    const Pads pads = read_pads(r, node->input(1), r.sizes(node->input(0)).size() - 2);
+    if (mode == "constant")
+        put_constant_pad(r, node, pads, value);
+    else if (mode == "reflect")
+        put_gather_pad(r, node, pads, mirrored, 1);
+    else if (mode == "replicate")
+        put_gather_pad(r, node, pads, nearest, std::numeric_limits<int32_t>::min());
+    else if (mode == "circular")
+        put_gather_pad(r, node, pads, wrapped, 0);
+    else
+        throw NotRecordable();
+}
+
+double number_or_zero(const TapeRecorder &r, const Value *value) {
+    const c10::IValue number = r.constant(value);
+    return number.isNone() ? 0 : number.toScalar().toDouble();
+}
+
+// input, pad, mode, value
+void pad(TapeRecorder &r, const Node *node) {
+    put_pad(r, node, r.constant(node->input(2)).toStringRef(), number_or_zero(r, node->input(3)));
+}
+
+// input, pad, value
+void constant_pad(TapeRecorder &r, const Node *node) {
+    put_pad(r, node, "constant", number_or_zero(r, node->input(2)));
+}
+
+void reflection_pad(TapeRecorder &r, const Node *node) { put_pad(r, node, "reflect", 0); }
+void replication_pad(TapeRecorder &r, const Node *node) { put_pad(r, node, "replicate", 0); }
+
+constexpr TapeRule kRules[] = {
+    {"aten::conv1d", convolution_nd},
+    {"aten::conv2d", convolution_nd},
+    {"aten::conv3d", convolution_nd},
+    {"aten::_convolution_mode", convolution_nd},
+    {"aten::convolution", convolution},
+    {"aten::_convolution", convolution},
+    {"aten::max_pool1d", max_pool},
+    {"aten::max_pool2d", max_pool},
+    {"aten::max_pool3d", max_pool},
+    {"aten::avg_pool1d", average_pool},
+    {"aten::avg_pool2d", average_pool},
+    {"aten::avg_pool3d", average_pool},
+    {"aten::adaptive_avg_pool1d", adaptive_average_pool},
+    {"aten::adaptive_avg_pool2d", adaptive_average_pool},
+    {"aten::adaptive_avg_pool3d", adaptive_average_pool},
+    {"aten::mean", mean},
+    {"aten::pad", pad},
+    {"aten::constant_pad_nd", constant_pad},
+    {"aten::reflection_pad1d", reflection_pad},
+    {"aten::reflection_pad2d", reflection_pad},
+    {"aten::reflection_pad3d", reflection_pad},
+    {"aten::replication_pad1d", replication_pad},
+    {"aten::replication_pad2d", replication_pad},
+    {"aten::replication_pad3d", replication_pad},
+};
+
+} // namespace
+
+TapeRules window_rules() { return kRules; }
+
+} // namespace neurotap
