@@ -108,7 +108,7 @@ static void b24_dense_neurons(void **state) {
 }
 
 static void b24_attention_by_autograd(void **state) {
-    fixture f = open_fixture("attention_f64.scripted.pt", "norm", "attention_f64.x.npy");
+    fixture f = open_fixture("attention_f64.scripted.pt", "proj", "attention_f64.x.npy");
     (void)state;
     add_neuron(&f, "2,3");
     add_neuron(&f, "0,0");
@@ -119,9 +119,9 @@ static void b24_attention_by_autograd(void **state) {
 }
 
 static void b24_lstm_by_autograd(void **state) {
-    fixture f = open_fixture("lstm.traced.pt", "pre", "lstm.x.npy");
+    fixture f = open_fixture("lstm.traced.pt", "proj", "lstm.x.npy");
     (void)state;
-    add_neuron(&f, "2,3");
+    add_neuron(&f, "2,2");
     add_neuron(&f, "0,:2");
     check_many(&f, 1e-5, 0);
 }
@@ -171,7 +171,7 @@ static void b24_all_neurons(void **state) {
 }
 
 static void b24_all_neurons_of_three_dimensions(void **state) {
-    fixture f = open_fixture("attention_f64.scripted.pt", "norm", "attention_f64.x.npy");
+    fixture f = open_fixture("attention_f64.scripted.pt", "proj", "attention_f64.x.npy");
     const ntap_tensor *input = f.input;
     ntap_tensor *grad = NULL;
     (void)state;
@@ -185,7 +185,7 @@ static void b24_all_neurons_of_three_dimensions(void **state) {
 
 static void the_selector_that_fails_is_named(void **state) {
     const char *const models[][3] = {{"mlp_f64.scripted.pt", "fc2", "mlp_f64.x.npy"},
-                                     {"attention_f64.scripted.pt", "norm", "attention_f64.x.npy"}};
+                                     {"attention_f64.scripted.pt", "proj", "attention_f64.x.npy"}};
     (void)state;
     for (size_t i = 0; i < 2; ++i) {
         fixture f = open_fixture(models[i][0], models[i][1], models[i][2]);
@@ -315,7 +315,7 @@ static void b26_a_tape_is_watched_and_cancelled(void **state) {
 static void b26_autograd_is_watched_and_cancelled(void **state) {
     static const char *const neurons[] = {"0,0", "1,1", "2,2", "0,3"};
     (void)state;
-    watch_and_cancel("attention_f64.traced.pt", "norm", "attention_f64.x.npy", neurons);
+    watch_and_cancel("attention_f64.traced.pt", "proj", "attention_f64.x.npy", neurons);
 }
 
 int main(void) {
