@@ -11,6 +11,8 @@ using Kind = Recorded::Kind;
 
 namespace {
 
+constexpr size_t kMostSteps = 100000;
+
 bool is_in_place(const Node *node) {
     const std::string name = node->kind().toUnqualString();
     return name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_';
@@ -125,15 +127,17 @@ std::vector<size_t> TapeRecorder::tensors(const Value *value) const {
 // ---- putting steps on the tape ----
 
 size_t TapeRecorder::add_value(const Sizes &sizes) {
-    if (sizes.size() < 2 ||
-        std::any_of(sizes.begin(), sizes.end(), [](int64_t s) { return s < 1; }))
-        throw NotRecordable();
+    require(sizes.size() >= 2);
+    int64_t elements = 1;
+    for (const int64_t size : sizes)
+        require(size > 0 && !__builtin_mul_overflow(elements, size, &elements));
     tape_->values.push_back(sizes);
     return tape_->values.size() - 1;
 }
 
 size_t TapeRecorder::add_step(TapeOperatorPtr op, const std::vector<size_t> &operands,
                               const Sizes &result) {
+    require(tape_->steps.size() < kMostSteps);
     const size_t value = add_value(result);
     tape_->steps.push_back(TapeStep{std::move(op), operands, value});
     return value;

@@ -31,7 +31,10 @@ int64_t product(const Sizes &sizes) {
 void put_reshape(TapeRecorder &r, const Node *node, const Sizes &result) {
     const size_t operand = r.tensor(node->input(0));
     const Sizes sizes = r.sizes_of_value(operand);
-    require(result.size() >= 2 && result[0] == sizes[0] && product(result) == product(sizes));
+    const bool positive =
+        std::all_of(result.begin(), result.end(), [](int64_t n) { return n > 0; });
+    require(positive && result.size() >= 2 && result[0] == sizes[0]);
+    require(product(result) == product(sizes));
     r.put_view(node, node->input(0), r.add_step(make_reshape(sizes, result), {operand}, result));
 }
 
