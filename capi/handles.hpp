@@ -65,6 +65,7 @@ at::Tensor without_graph(const at::Tensor &tensor); // what autograd may save; n
 // Pushes a value as the schema's parameter number `index`; throws a Failure that names it.
 void coerce_argument(const c10::FunctionSchema &schema, size_t index, const ntap_value &value,
                      TensorView tensor_view, std::vector<c10::IValue> &stack);
+void require_values(const ntap_value *const *values, size_t n_values); // none of them NULL
 // Pushes further values, viewed as `view_of` says for each, and then the defaults of all parameters
 // that are left.
 void coerce_arguments(const c10::FunctionSchema &schema, const ntap_value *const *values,

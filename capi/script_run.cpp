@@ -132,11 +132,31 @@ ObjectPtr model_for(const Program &program, RunContext &context) {
                                                                   : program.self;
 }
 
-void execute(const Program &program, RunContext &context, Stack &stack) {
+std::string describe(const Arguments &arguments) {
+    std::string given;
+    for (const at::Tensor &leaf : arguments.leaves)
+        given += (given.empty() ? "" : ", ") + neurotap::describe(from_ivalue(leaf));
+    for (size_t i = 0; i < arguments.n_values; ++i)
+        given += (given.empty() ? "" : ", ") + neurotap::describe(*arguments.values[i]);
+    return given;
+}
+
+// An operator rarely says what of the inputs it cannot take.
+void execute(const Program &program, RunContext &context, const Arguments &arguments,
+             Stack &stack) {
     try {
         torch::jit::InterpreterState(program.code).run(stack);
     } catch (const HookFailed &) {
         std::rethrow_exception(context.failure);
+    } catch (const Failure &) {
+        throw;
+    } catch (const torch::jit::JITException &) { // raised by the model, in its own words
+        throw;
+    } catch (const std::exception &error) {
+        if (is_out_of_memory(error))
+            throw;
+        fail(NTAP_ERROR_MODEL, message_of(error), " (the model was given ", describe(arguments),
+             ")");
     }
 }
 
@@ -153,10 +173,15 @@ std::shared_ptr<const Tape> ScriptRun::tape(const TapeCache::Key &inputs) const 
     const auto needs_more = [&](const c10::Argument &parameter) {
         return !parameter.default_value();
     };
+    const auto is_tensor = [](const c10::Argument &parameter) {
+        return parameter.type()->isSubtypeOf(c10::OptionalType::ofTensor());
+    };
     const size_t n = 1 + inputs.inputs.size();
     if (model_->hooks().current() || !model_->still_holds(*plain_) || n > parameters.size() ||
         std::any_of(parameters.begin() + static_cast<std::ptrdiff_t>(n), parameters.end(),
-                    needs_more))
+                    needs_more) ||
+        !std::all_of(parameters.begin() + 1, parameters.begin() + static_cast<std::ptrdiff_t>(n),
+                     is_tensor))
         return nullptr;
     return plain_->tapes.find(
         inputs, [&] { return TapeRecorder::record(*plain_, inputs, model_->is_its_own()); });
@@ -173,7 +198,7 @@ c10::IValue ScriptRun::run(RunContext &context, const Arguments &arguments) cons
     if (program->observed)
         stack.push_back(c10::IValue::make_capsule(
             c10::make_intrusive<RunObserver>(*program, taps_, context, hooks)));
-    execute(*program, context, stack);
+    execute(*program, context, arguments, stack);
     return whole_ ? stack.at(0) : c10::IValue();
 }
 

@@ -1,5 +1,7 @@
 #include "tape.hpp"
 
+#include "boundary.hpp"
+
 #include <algorithm>
 
 namespace neurotap {
@@ -23,6 +25,9 @@ bool Tape::holds() const {
 namespace {
 
 void need(TapePlan &plan, size_t value, const Region &part) {
+    for (const Extent &extent : part)
+        if (extent.count <= 0)
+            fail(NTAP_ERROR_INTERNAL, "an operator needs nothing of its operand");
     if (plan.needs_value[value])
         plan.regions[value] = hull(plan.regions[value], part);
     else

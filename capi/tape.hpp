@@ -66,6 +66,7 @@ struct Tape {
     std::vector<size_t> calls; // the layer's value at each of its calls
     std::vector<double> costs; // of each of them as a whole
     size_t element_size = 0;   // in bytes
+    size_t weight_bytes = 0;
     std::vector<TapeWeight> weights;
     std::vector<Assumption> assumptions;
 

@@ -96,6 +96,26 @@ class Product final : public Binary {
     }
 };
 
+// 1 / b * b is not computed: it leaves the range of numbers sooner than a / b does.
+class Quotient final : public Binary {
+  public:
+    using Binary::Binary;
+
+    at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
+                       Saved &saved) const override {
+        at::Tensor quotient = at::div(operands[0], operands[1]);
+        saved = {operands[1], quotient};
+        return quotient;
+    }
+
+    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
+        const at::Tensor of_a = at::div(how.by_neuron(gradient), how.saved[0]);
+        const at::Tensor of_b = at::mul(of_a, how.saved[1]).neg();
+        return {broadcasts_[0].reverse(of_a.flatten(0, 1)),
+                broadcasts_[1].reverse(of_b.flatten(0, 1))};
+    }
+};
+
 // ---- of one value ----
 
 // A value as often as a dimension of the result asks for it.
@@ -172,6 +192,10 @@ TapeOperatorPtr make_sum(const Sizes &a, const Sizes &b, const Sizes &result,
 
 TapeOperatorPtr make_product(const Sizes &a, const Sizes &b, const Sizes &result) {
     return std::make_unique<Product>(a, b, result);
+}
+
+TapeOperatorPtr make_quotient(const Sizes &a, const Sizes &b, const Sizes &result) {
+    return std::make_unique<Quotient>(a, b, result);
 }
 
 TapeOperatorPtr make_expansion(const Sizes &operand, const Sizes &result) {

@@ -117,12 +117,7 @@ size_t capi_tape_sizes(const capi_tape *tape, size_t call, const int64_t **sizes
     return value.size();
 }
 
-uint64_t capi_tape_weight_bytes(const capi_tape *tape) {
-    uint64_t bytes = 0;
-    for (const TapeWeight &weight : tape->tape->weights)
-        bytes += weight.tensor.nbytes();
-    return bytes;
-}
+uint64_t capi_tape_weight_bytes(const capi_tape *tape) { return tape->tape->weight_bytes; }
 
 ntap_status capi_part_new(const capi_tape *tape, size_t call, const capi_range *positions,
                           capi_part **part, ntap_error *err) {

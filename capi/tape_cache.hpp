@@ -32,8 +32,10 @@ class TapeCache {
         for (auto it = tapes_.begin(); it != tapes_.end(); ++it) {
             if (!(it->first == key))
                 continue;
-            if (it->second == nullptr || it->second->holds())
+            if (it->second == nullptr || it->second->holds()) {
+                tapes_.splice(tapes_.begin(), tapes_, it);
                 return it->second;
+            }
             tapes_.erase(it);
             break;
         }
@@ -53,7 +55,7 @@ class TapeCache {
     static constexpr size_t kMostTapes = 16;
 
     std::mutex mutex_;
-    std::list<std::pair<Key, std::shared_ptr<const Tape>>> tapes_; // latest first
+    std::list<std::pair<Key, std::shared_ptr<const Tape>>> tapes_; // last used first
 };
 
 } // namespace neurotap

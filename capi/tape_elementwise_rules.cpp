@@ -15,11 +15,16 @@ using torch::jit::Value;
 using Numbers = std::vector<c10::IValue>;
 using MakePointwise = Pointwise (*)(const Numbers &);
 
-at::Scalar number(const Numbers &numbers, size_t i) { return numbers.at(i).toScalar(); }
+at::Scalar real_number(const c10::IValue &value) {
+    require(value.isScalar() && !value.isComplexDouble());
+    return value.toScalar();
+}
+
+at::Scalar number(const Numbers &numbers, size_t i) { return real_number(numbers.at(i)); }
 
 c10::optional<at::Scalar> maybe_number(const Numbers &numbers, size_t i) {
     const c10::IValue &value = numbers.at(i);
-    return value.isNone() ? c10::nullopt : c10::make_optional(value.toScalar());
+    return value.isNone() ? c10::nullopt : c10::make_optional(real_number(value));
 }
 
 template <at::Tensor (*function)(const at::Tensor &)> Pointwise plain(const Numbers & /*none*/) {
@@ -135,10 +140,14 @@ Sizes broadcast(const Sizes &a, const Sizes &b) {
 at::Tensor constant_operand(const TapeRecorder &r, const Value *value, const Sizes &operand) {
     const Recorded &recorded = r.at(value);
     if (recorded.kind == Recorded::Kind::kConstant && recorded.constant.isScalar())
-        return at::scalar_tensor(recorded.constant.toScalar(), at::kDouble);
+        return at::scalar_tensor(real_number(recorded.constant), at::kDouble);
     if (recorded.kind == Recorded::Kind::kConstant && recorded.constant.isTensor() &&
-        recorded.constant.toTensor().dim() == 0) // a number in a trace
-        return recorded.constant.toTensor();
+        recorded.constant.toTensor().dim() == 0) { // a number in a trace
+        const at::Tensor number = recorded.constant.toTensor();
+        require(!number.is_complex() && number.scalar_type() != at::kBool &&
+                (number.is_cpu() || number.is_cuda()));
+        return number;
+    }
     at::Tensor tensor = r.weight(value);
     const auto ndim = static_cast<int64_t>(operand.size());
     require(tensor.dim() < ndim || (tensor.dim() == ndim && tensor.size(0) == 1));
@@ -154,7 +163,7 @@ Sizes joined_by(const at::Tensor &constant, const Sizes &operand) {
 }
 
 at::Scalar weight_of_second(const TapeRecorder &r, const Node *node) {
-    return node->inputs().size() > 2 ? r.constant(node->input(2)).toScalar() : at::Scalar(1);
+    return node->inputs().size() > 2 ? real_number(r.constant(node->input(2))) : at::Scalar(1);
 }
 
 at::Tensor same(const at::Tensor &gradient, const at::Tensor & /*constant*/) { return gradient; }
@@ -217,11 +226,9 @@ void put_quotient(TapeRecorder &r, const Node *node) {
     require(node->inputs().size() == 2 && r.is_tensor(node->input(0)));
     if (r.is_tensor(b)) {
         const Sizes a = r.sizes(node->input(0));
-        const size_t inverse =
-            r.add_step(make_pointwise(plain<at::reciprocal>({})), {r.tensor(b)}, r.sizes(b));
         const Sizes result = broadcast(a, r.sizes(b));
-        return r.put(node, make_product(a, r.sizes(b), result), {r.tensor(node->input(0)), inverse},
-                     result);
+        return r.put(node, make_quotient(a, r.sizes(b), result),
+                     {r.tensor(node->input(0)), r.tensor(b)}, result);
     }
     put_with_constant(r, node, node->input(0), node->input(1), by, by);
 }
@@ -246,7 +253,7 @@ bool apply_elementwise_rule(TapeRecorder &recorder, const Node *node) {
     std::string name = node->kind().toQualString();
     if (node->outputs().size() != 1 || node->inputs().empty())
         return false;
-    if (name.back() == '_' && name[name.size() - 2] != '_')
+    if (works_in_place(node))
         name.pop_back();
     if (name == "aten::relu") {
         put_unary(recorder, node, make_relu());

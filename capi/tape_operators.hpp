@@ -74,6 +74,7 @@ TapeOperatorPtr make_softmax(bool logarithmic); // over the channels
 TapeOperatorPtr make_sum(const Sizes &a, const Sizes &b, const Sizes &result,
                          const at::Scalar &weight_of_b);
 TapeOperatorPtr make_product(const Sizes &a, const Sizes &b, const Sizes &result);
+TapeOperatorPtr make_quotient(const Sizes &a, const Sizes &b, const Sizes &result);
 TapeOperatorPtr make_expansion(const Sizes &operand, const Sizes &result);
 // `function` of a value and a constant, which is linear in the value but for an offset; `reverse`
 // is what it makes of a gradient.

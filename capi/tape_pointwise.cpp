@@ -183,7 +183,7 @@ class Normalise final : public PointwiseOperator {
 
     at::Tensor scale(at::Tensor tensor, bool shifts) const {
         const at::Tensor both = coefficients();
-        if (!tensor.is_cpu() || both.scalar_type() != tensor.scalar_type())
+        if (!tensor.is_cpu() || !both.is_cpu() || both.scalar_type() != tensor.scalar_type())
             return scale_anywhere(tensor, both, shifts);
         tensor = tensor.contiguous();
         at::Tensor result = is_ours_alone(tensor) ? tensor : at::empty_like(tensor);

@@ -1,5 +1,6 @@
 #include "tape_recorder.hpp"
 
+#include "module_values.hpp"
 #include "site_operators.hpp"
 
 #include <algorithm>
@@ -19,11 +20,23 @@ namespace {
 // Loops are walked round by round.
 constexpr size_t kMostVisits = 100000;
 
-std::vector<Recorded> items_of(c10::ArrayRef<c10::IValue> constants) {
-    std::vector<Recorded> items;
-    for (const c10::IValue &item : constants)
-        items.push_back(Recorded::of(item));
-    return items;
+// Of values that can be compared.
+bool is_plain_container(const c10::IValue &value) {
+    return value.isIntList() ||
+           (value.isGenericDict() &&
+            value.toGenericDict().valueType()->kind() == c10::TypeKind::StringType);
+}
+
+// Into another argument than the one that the result takes the place of, as "aten::add.out" does.
+bool writes_elsewhere(const Node *node) {
+    const c10::FunctionSchema *schema = node->maybeSchema();
+    if (schema == nullptr)
+        return false;
+    const auto &arguments = schema->arguments();
+    for (size_t i = works_in_place(node) ? 1 : 0; i < arguments.size(); ++i)
+        if (arguments[i].alias_info() != nullptr && arguments[i].alias_info()->isWrite())
+            return true;
+    return false;
 }
 
 } // namespace
@@ -35,11 +48,17 @@ void TapeRecorder::walk(const Block *block) {
         visit(node);
 }
 
+void TapeRecorder::count_visit() { require(++n_visited_ <= kMostVisits); }
+
 void TapeRecorder::visit(const Node *node) {
-    if (++n_visited_ > kMostVisits)
-        throw NotRecordable();
+    count_visit();
+    for (const Value *output : node->outputs()) // of a loop's round before
+        known_.erase(output);
     if (visit_site(node) || visit_control(node) || visit_structure(node) || fold(node) ||
-        view_weight(node) || apply_rule(*this, node))
+        view_weight(node))
+        return;
+    require(!writes_elsewhere(node));
+    if (apply_rule(*this, node))
         return;
     // Who uses what it gives will find nothing there.
     if (node->hasSideEffects() || node->kind() == prim::SetAttr ||
@@ -52,8 +71,8 @@ bool TapeRecorder::visit_site(const Node *node) {
     if (node->kind() == begin_symbol())
         return true;
     if (node->kind() == hand_symbol() || node->kind() == hand_copy_symbol()) {
-        const auto found = known_.find(node->input(1));
-        Recorded handed = found == known_.end() ? Recorded() : found->second;
+        const Recorded *found = find(node->input(1));
+        Recorded handed = found == nullptr ? Recorded() : *found;
         // What it is now, whatever is written to it later.
         if (handed.kind == Kind::kTensor)
             handed = add_cell(cells_[handed.place].value, family_sizes_.size());
@@ -77,7 +96,7 @@ void TapeRecorder::record_call() {
         open.pop_back();
         if (++items > kMostVisits) // a list that contains itself has no end
             throw NotRecordable();
-        if (item.kind == Kind::kSequence)
+        if (item.kind == Kind::kSequence || item.kind == Kind::kDictionary)
             open.insert(open.end(), item.items->begin(), item.items->end());
         else if (item.kind == Kind::kTensor)
             found.push_back(cells_[item.place].value);
@@ -118,6 +137,7 @@ void TapeRecorder::visit_loop(const Node *node) {
     for (const Value *value : node->inputs().slice(2))
         carried.push_back(at(value));
     for (int64_t round = 0; round < rounds && goes_on; ++round) {
+        count_visit();
         known_[body->inputs()[0]] = Recorded::of(round);
         for (size_t i = 0; i < carried.size(); ++i)
             known_[body->inputs()[i + 1]] = carried[i];
@@ -136,16 +156,10 @@ bool TapeRecorder::visit_structure(const Node *node) {
         known_[node->output()] = value ? Recorded::of(*value) : Recorded();
     } else if (node->kind() == prim::GetAttr) {
         visit_attribute(node);
-    } else if (node->kind() == prim::ListConstruct || node->kind() == prim::TupleConstruct) {
-        visit_sequence(node);
-    } else if (node->kind() == prim::TupleUnpack || node->kind() == prim::ListUnpack ||
-               node->kind() == prim::TupleIndex || node->kind() == aten::append ||
-               node->kind() == aten::__getitem__) {
-        visit_item(node);
     } else if (node->kind() == prim::unchecked_cast) {
         put_same(node, node->input());
     } else {
-        return false;
+        return apply_container_rule(*this, node);
     }
     return true;
 }
@@ -160,70 +174,22 @@ void TapeRecorder::visit_attribute(const Node *node) {
     Recorded recorded = Recorded::of(value);
     if (value.isObject()) {
         recorded.kind = Kind::kObject;
-    } else if (value.isTensor() && value.toTensor().defined()) {
+        if (!is_module_type(value.type())) // modules are the program's own assumptions
+            tape_->assumptions.push_back(Assumption{object, slot, value});
+    } else if (value.isTensor() && value.toTensor().defined() &&
+               value.toTensor().layout() == at::kStrided) {
         const at::Tensor tensor = value.toTensor();
         recorded.kind = Kind::kWeight;
         tape_->weights.push_back(TapeWeight{object, slot, tensor,
                                             tensor.has_storage() ? tensor.data_ptr() : nullptr,
                                             tensor.is_inference() ? 0 : tensor._version()});
-    } else if (value.isIntList()) {
+    } else if (is_plain_container(value)) {
         recorded.constant = value.deepcopy();
         tape_->assumptions.push_back(Assumption{object, slot, recorded.constant});
     } else {
         recorded = Recorded(); // it may change
     }
     known_[node->output()] = recorded;
-}
-
-// A list of numbers is a constant; lists and tuples of anything else are followed.
-void TapeRecorder::visit_sequence(const Node *node) {
-    Recorded recorded;
-    recorded.kind = Kind::kSequence;
-    recorded.items = std::make_shared<std::vector<Recorded>>();
-    bool numbers = node->kind() == prim::ListConstruct;
-    for (const Value *input : node->inputs()) {
-        recorded.items->push_back(at(input));
-        numbers = numbers && recorded.items->back().kind == Kind::kConstant &&
-                  recorded.items->back().constant.isInt();
-    }
-    if (numbers && !node->inputs().empty()) {
-        c10::List<int64_t> list;
-        for (const Recorded &item : *recorded.items)
-            list.push_back(item.constant.toInt());
-        recorded = Recorded::of(list);
-    }
-    known_[node->output()] = recorded;
-}
-
-void TapeRecorder::visit_item(const Node *node) {
-    const Recorded sequence = at(node->input(0));
-    if (node->kind() == prim::ListUnpack && sequence.constant.isList())
-        return unpack(node, items_of(sequence.constant.toListRef()));
-    if (sequence.kind != Kind::kSequence) {
-        if (node->kind() != aten::append && fold(node))
-            return;
-        throw NotRecordable();
-    }
-    auto &items = *sequence.items;
-    if (node->kind() == aten::append) {
-        items.push_back(at(node->input(1)));
-        known_[node->output()] = sequence;
-    } else if (node->outputs().size() != 1 || node->inputs().size() == 1) {
-        unpack(node, items);
-    } else {
-        const int64_t index = constant(node->input(1)).toInt();
-        const int64_t count = static_cast<int64_t>(items.size());
-        if (index < -count || index >= count)
-            throw NotRecordable();
-        known_[node->output()] = items[static_cast<size_t>(index < 0 ? index + count : index)];
-    }
-}
-
-void TapeRecorder::unpack(const Node *node, const std::vector<Recorded> &items) {
-    if (items.size() != node->outputs().size())
-        throw NotRecordable();
-    for (size_t i = 0; i < items.size(); ++i)
-        known_[node->output(i)] = items[i];
 }
 
 // What depends on constants alone is computed now.
@@ -234,10 +200,10 @@ bool TapeRecorder::fold(const Node *node) {
         return false;
     torch::jit::Stack stack;
     for (const Value *input : node->inputs()) {
-        const auto found = known_.find(input);
-        if (found == known_.end() || found->second.kind != Kind::kConstant)
+        const Recorded *found = find(input);
+        if (found == nullptr || found->kind != Kind::kConstant)
             return false;
-        stack.push_back(found->second.constant);
+        stack.push_back(found->constant);
     }
     node->getOperation()(stack);
     for (size_t i = 0; i < node->outputs().size(); ++i)
@@ -251,10 +217,10 @@ bool TapeRecorder::view_weight(const Node *node) {
     if (schema == nullptr || schema->is_mutable() || schema->returns().size() != 1 ||
         schema->returns()[0].alias_info() == nullptr || node->inputs().empty())
         return false;
-    const auto weight = known_.find(node->input(0));
-    if (weight == known_.end() || weight->second.kind != Kind::kWeight)
+    const Recorded *weight = find(node->input(0));
+    if (weight == nullptr || weight->kind != Kind::kWeight)
         return false;
-    Recorded recorded = weight->second;
+    Recorded recorded = *weight;
     torch::jit::Stack stack{recorded.constant};
     for (const Value *input : node->inputs().slice(1))
         stack.push_back(constant(input));
@@ -275,14 +241,26 @@ TapeRecorder::TapeRecorder(const Program &program, const TapeCache::Key &inputs,
     known_[program.graph->inputs().at(0)] = self;
     for (size_t i = 0; i < inputs.inputs.size(); ++i)
         known_[program.graph->inputs().at(1 + i)] = add_cell(add_value(inputs.inputs[i]), i);
+    const auto &parameters = program.schema.arguments();
+    for (size_t i = 1 + inputs.inputs.size(); i < parameters.size(); ++i)
+        if (parameters[i].default_value())
+            known_[program.graph->inputs().at(i)] = Recorded::of(*parameters[i].default_value());
     tape_->n_inputs = inputs.inputs.size();
     tape_->element_size = c10::elementSize(dtype_);
+}
+
+// A container that contains itself would keep itself.
+TapeRecorder::~TapeRecorder() {
+    for (const auto &items : containers_)
+        items->clear();
 }
 
 std::shared_ptr<const Tape> TapeRecorder::finish() {
     for (const size_t value : tape_->calls)
         tape_->costs.push_back(1 +
                                plan_part(*tape_, value, whole_region(tape_->values[value])).cost);
+    for (const TapeWeight &weight : tape_->weights)
+        tape_->weight_bytes += weight.tensor.nbytes();
     return tape_->calls.empty() ? nullptr : tape_;
 }
 
@@ -295,7 +273,9 @@ std::shared_ptr<const Tape> TapeRecorder::record(const Program &program,
         return recorder.finish();
     } catch (const NotRecordable &) {
         return nullptr;
-    } catch (const c10::Error &) { // of an operator that was folded
+    } catch (const std::bad_alloc &) {
+        throw;
+    } catch (const std::exception &) { // of an operator that was folded
         return nullptr;
     }
 }

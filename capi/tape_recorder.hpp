@@ -14,11 +14,12 @@ namespace neurotap {
 struct Recorded {
     enum class Kind {
         kUnknown,
-        kConstant, // `constant`, which depends on no weight
-        kWeight,   // `constant` is a tensor of the model
-        kObject,   // `constant` is a module
-        kTensor,   // number `place` of the tensors that depend on the inputs
-        kSequence  // a list or tuple of `items`, shared by all that hold it
+        kConstant,  // `constant`, which depends on no weight
+        kWeight,    // `constant` is a tensor of the model
+        kObject,    // `constant` is a module
+        kTensor,    // number `place` of the tensors that depend on the inputs
+        kSequence,  // a list or tuple of `items`, shared by all that hold it
+        kDictionary // its keys and values are `items` by turns, shared likewise
     };
     Kind kind = Kind::kUnknown;
     c10::IValue constant;
@@ -36,9 +37,19 @@ inline void require(bool condition) {
         throw NotRecordable();
 }
 
+// The product; there is none if it overflows.
+int64_t product_of(int64_t a, int64_t b);
+// A window whose arithmetic cannot overflow, and that looks at something.
+SlidingWindow checked(const SlidingWindow &window);
+// Whether the node writes its result into its first input, as "aten::add_" does.
+bool works_in_place(const torch::jit::Node *node);
+
 class TapeRecorder {
   public:
     TapeRecorder(const Program &program, const TapeCache::Key &inputs, bool keeps_weights);
+    TapeRecorder(const TapeRecorder &) = delete;
+    TapeRecorder &operator=(const TapeRecorder &) = delete;
+    ~TapeRecorder();
 
     // NULL if the program does anything that a tape cannot. With `keeps_weights` the tape may keep
     // what it makes of weights: nobody can change them but through libtorch's operators.
@@ -47,6 +58,7 @@ class TapeRecorder {
 
     // For the rules (tape_rules.cpp). All throw NotRecordable where something else is there.
     const Recorded &at(const torch::jit::Value *value) const;
+    const Recorded *find(const torch::jit::Value *value) const; // NULL if it is not known
     bool is_tensor(const torch::jit::Value *value) const;
     size_t tensor(const torch::jit::Value *value) const; // the tape's value that it is by now
     const Sizes &sizes(const torch::jit::Value *value) const {
@@ -56,6 +68,7 @@ class TapeRecorder {
     std::vector<int64_t> ints(const torch::jit::Value *value, size_t count) const; // one for all
     at::Tensor weight(const torch::jit::Value *value) const;
     MaybeTensor maybe_weight(const torch::jit::Value *value) const;
+    MaybeTensor bias(const torch::jit::Value *value, int64_t size) const; // of one dimension
     // Of a list of tensors.
     std::vector<size_t> tensors(const torch::jit::Value *value) const;
     const Sizes &sizes_of_value(size_t value) const { return tape_->values[value]; }
@@ -75,6 +88,11 @@ class TapeRecorder {
     void put_views(const torch::jit::Node *node, const torch::jit::Value *operand,
                    const std::vector<size_t> &values);
     void put_constant(const torch::jit::Node *node, const c10::IValue &constant);
+    void put_recorded(const torch::jit::Value *output, const Recorded &recorded);
+    void put_container(const torch::jit::Node *node, Recorded::Kind kind,
+                       std::vector<Recorded> items);
+    Recorded make_container(Recorded::Kind kind, std::vector<Recorded> items);
+    void count_items(size_t items); // that are moved or made: a program may not double them forever
 
   private:
     // A tensor of the program: it is one of the tape's values, and another after being written to.
@@ -88,12 +106,10 @@ class TapeRecorder {
     bool visit_control(const torch::jit::Node *node);
     bool visit_structure(const torch::jit::Node *node);
     bool visit_site(const torch::jit::Node *node);
+    void count_visit();
     void visit_branch(const torch::jit::Node *node);
     void visit_loop(const torch::jit::Node *node);
     void visit_attribute(const torch::jit::Node *node);
-    void visit_sequence(const torch::jit::Node *node);
-    void visit_item(const torch::jit::Node *node);
-    void unpack(const torch::jit::Node *node, const std::vector<Recorded> &items);
     bool fold(const torch::jit::Node *node);
     bool view_weight(const torch::jit::Node *node);
     void record_call();
@@ -109,8 +125,10 @@ class TapeRecorder {
     std::vector<Cell> cells_;
     std::vector<size_t> family_sizes_;
     std::unordered_map<const torch::jit::Value *, Recorded> known_;
+    std::vector<std::shared_ptr<std::vector<Recorded>>> containers_; // all that were made
     std::vector<Recorded> handed_; // at the site that is reached next
     size_t n_visited_ = 0;
+    size_t n_items_ = 0;
 };
 
 // What puts a node on the tape that computes with tensors.
@@ -119,7 +137,8 @@ struct TapeRule {
     void (*apply)(TapeRecorder &, const torch::jit::Node *);
 };
 using TapeRules = c10::ArrayRef<TapeRule>;
-TapeRules window_rules();     // tape_window_rules.cpp
+const TapeRule *find_rule(TapeRules rules, const torch::jit::Node *node); // NULL if there is none
+TapeRules window_rules();                                                 // tape_window_rules.cpp
 TapeRules upsampling_rules(); // tape_upsampling_rules.cpp
 TapeRules shape_rules();      // tape_shape_rules.cpp
 
@@ -129,5 +148,6 @@ void put_transposed_convolution(TapeRecorder &recorder, const torch::jit::Node *
 // Whether there is a rule for the node.
 bool apply_rule(TapeRecorder &recorder, const torch::jit::Node *node);             // tape_rules.cpp
 bool apply_elementwise_rule(TapeRecorder &recorder, const torch::jit::Node *node); // …
+bool apply_container_rule(TapeRecorder &recorder, const torch::jit::Node *node);   // …
 
 } // namespace neurotap

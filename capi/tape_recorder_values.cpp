@@ -12,13 +12,31 @@ using Kind = Recorded::Kind;
 namespace {
 
 constexpr size_t kMostSteps = 100000;
+constexpr size_t kMostItems = 1000000;
 
-bool is_in_place(const Node *node) {
+constexpr int64_t kLongest = int64_t{1} << 40;     // dimension under a window
+constexpr int64_t kLargestStep = int64_t{1} << 31; // of a window
+
+} // namespace
+
+int64_t product_of(int64_t a, int64_t b) {
+    int64_t product = 0;
+    require(!__builtin_mul_overflow(a, b, &product));
+    return product;
+}
+
+SlidingWindow checked(const SlidingWindow &window) {
+    const auto is_step = [](int64_t step) { return step > 0 && step <= kLargestStep; };
+    require(is_step(window.kernel) && is_step(window.stride) && is_step(window.dilation));
+    require(window.before >= -kLargestStep && window.before <= kLargestStep);
+    require(window.input <= kLongest);
+    return window;
+}
+
+bool works_in_place(const Node *node) {
     const std::string name = node->kind().toUnqualString();
     return name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_';
 }
-
-} // namespace
 
 Recorded Recorded::of(const c10::IValue &constant) {
     Recorded recorded;
@@ -30,10 +48,14 @@ Recorded Recorded::of(const c10::IValue &constant) {
 // ---- what is known ----
 
 const Recorded &TapeRecorder::at(const Value *value) const {
+    const Recorded *found = find(value);
+    require(found != nullptr);
+    return *found;
+}
+
+const Recorded *TapeRecorder::find(const Value *value) const {
     const auto found = known_.find(value);
-    if (found == known_.end())
-        throw NotRecordable();
-    return found->second;
+    return found == known_.end() ? nullptr : &found->second;
 }
 
 bool TapeRecorder::is_tensor(const Value *value) const { return at(value).kind == Kind::kTensor; }
@@ -93,14 +115,22 @@ std::vector<int64_t> TapeRecorder::ints(const Value *value, size_t count) const 
     return numbers;
 }
 
+namespace {
+
+// Not sparse, and not one of those that have only a shape.
+bool has_elements(const at::Tensor &tensor) {
+    return tensor.layout() == at::kStrided && (tensor.is_cpu() || tensor.is_cuda());
+}
+
+} // namespace
+
 at::Tensor TapeRecorder::weight(const Value *value) const {
     const Recorded &recorded = at(value);
     const bool known = recorded.kind == Kind::kWeight || recorded.kind == Kind::kConstant;
     if (!known || !recorded.constant.isTensor())
         throw NotRecordable();
     const at::Tensor tensor = recorded.constant.toTensor();
-    if (!tensor.defined() || tensor.scalar_type() != dtype_)
-        throw NotRecordable();
+    require(tensor.defined() && tensor.scalar_type() == dtype_ && has_elements(tensor));
     return tensor.detach();
 }
 
@@ -109,6 +139,12 @@ MaybeTensor TapeRecorder::maybe_weight(const Value *value) const {
     if (recorded.kind == Kind::kConstant && recorded.constant.isNone())
         return c10::nullopt;
     return weight(value);
+}
+
+MaybeTensor TapeRecorder::bias(const Value *value, int64_t size) const {
+    MaybeTensor bias = maybe_weight(value);
+    require(!bias || (bias->dim() == 1 && bias->numel() == size));
+    return bias;
 }
 
 std::vector<size_t> TapeRecorder::tensors(const Value *value) const {
@@ -165,7 +201,7 @@ void TapeRecorder::write(const Value *target, size_t value) {
 void TapeRecorder::put(const Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
                        const Sizes &result) {
     const size_t value = add_step(std::move(op), operands, result);
-    if (!is_in_place(node)) {
+    if (!works_in_place(node)) {
         known_[node->output()] = add_cell(value, family_sizes_.size());
         return;
     }
@@ -191,16 +227,36 @@ void TapeRecorder::put_view(const Node *node, const Value *operand, size_t value
 void TapeRecorder::put_views(const Node *node, const Value *operand,
                              const std::vector<size_t> &values) {
     const size_t family = cells_[at(operand).place].family;
-    Recorded recorded;
-    recorded.kind = Kind::kSequence;
-    recorded.items = std::make_shared<std::vector<Recorded>>();
+    std::vector<Recorded> views;
     for (const size_t value : values)
-        recorded.items->push_back(add_cell(value, family));
-    known_[node->output()] = recorded;
+        views.push_back(add_cell(value, family));
+    put_container(node, Kind::kSequence, std::move(views));
 }
 
 void TapeRecorder::put_constant(const Node *node, const c10::IValue &constant) {
-    known_[node->output()] = Recorded::of(constant);
+    put_recorded(node->output(), Recorded::of(constant));
+}
+
+void TapeRecorder::put_recorded(const Value *output, const Recorded &recorded) {
+    known_[output] = recorded;
+}
+
+void TapeRecorder::put_container(const Node *node, Kind kind, std::vector<Recorded> items) {
+    put_recorded(node->output(), make_container(kind, std::move(items)));
+}
+
+void TapeRecorder::count_items(size_t items) {
+    n_items_ += items;
+    require(n_items_ <= kMostItems);
+}
+
+Recorded TapeRecorder::make_container(Kind kind, std::vector<Recorded> items) {
+    count_items(items.size());
+    Recorded recorded;
+    recorded.kind = kind;
+    recorded.items = std::make_shared<std::vector<Recorded>>(std::move(items));
+    containers_.push_back(recorded.items);
+    return recorded;
 }
 
 } // namespace neurotap

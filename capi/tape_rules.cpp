@@ -24,7 +24,9 @@ void put_linear(TapeRecorder &r, const Node *node, const Value *value, const at:
 
 // input, weight, bias
 void linear(TapeRecorder &r, const Node *node) {
-    put_linear(r, node, node->input(0), r.weight(node->input(1)), r.maybe_weight(node->input(2)));
+    const at::Tensor weight = r.weight(node->input(1));
+    require(weight.dim() == 2);
+    put_linear(r, node, node->input(0), weight, r.bias(node->input(2), weight.size(0)));
 }
 
 // A dense layer as older versions write it, with the weight transposed by another node.
@@ -36,15 +38,18 @@ at::Tensor matrix(const TapeRecorder &r, const Value *value) {
 
 // rows, matrix
 void matrix_product(TapeRecorder &r, const Node *node) {
+    require(node->kind() != torch::jit::aten::mm || r.sizes(node->input(0)).size() == 2);
     put_linear(r, node, node->input(0), matrix(r, node->input(1)), c10::nullopt);
 }
 
 // bias, rows, matrix, beta, alpha
 void product_and_bias(TapeRecorder &r, const Node *node) {
-    const at::Tensor bias = r.weight(node->input(0));
-    require(bias.dim() == 1 && r.constant(node->input(3)).toScalar().equal(1) &&
+    const at::Tensor weight = matrix(r, node->input(2));
+    const MaybeTensor bias = r.bias(node->input(0), weight.size(0));
+    require(bias && r.sizes(node->input(1)).size() == 2 &&
+            r.constant(node->input(3)).toScalar().equal(1) &&
             r.constant(node->input(4)).toScalar().equal(1));
-    put_linear(r, node, node->input(1), matrix(r, node->input(2)), bias);
+    put_linear(r, node, node->input(1), weight, bias);
 }
 
 // ---- normalisation ----
@@ -53,13 +58,15 @@ void product_and_bias(TapeRecorder &r, const Node *node) {
 void batch_norm(TapeRecorder &r, const Node *node) {
     const Sizes operand = r.sizes(node->input(0));
     require(!r.constant(node->input(5)).toBool());
-    const TapeBatchNorm norm{r.maybe_weight(node->input(1)),
-                             r.maybe_weight(node->input(2)),
-                             r.weight(node->input(3)),
-                             r.weight(node->input(4)),
+    const MaybeTensor mean = r.bias(node->input(3), operand[1]);
+    const MaybeTensor variance = r.bias(node->input(4), operand[1]);
+    require(mean && variance && mean->device() == variance->device());
+    const TapeBatchNorm norm{r.bias(node->input(1), operand[1]),
+                             r.bias(node->input(2), operand[1]),
+                             *mean,
+                             *variance,
                              r.constant(node->input(7)).toDouble(),
                              r.keeps_weights()};
-    require(norm.mean.numel() == operand[1]);
     r.put(node, make_batch_norm(norm), {r.tensor(node->input(0))}, operand);
 }
 
@@ -143,6 +150,32 @@ void size(TapeRecorder &r, const Node *node) {
     r.put_constant(node, sizes[static_cast<size_t>(dim < 0 ? dim + ndim : dim)]);
 }
 
+void numel(TapeRecorder &r, const Node *node) {
+    r.put_constant(node, c10::multiply_integers(r.sizes(node->input(0))));
+}
+
+void length(TapeRecorder &r, const Node *node) { r.put_constant(node, r.sizes(node->input(0))[0]); }
+
+void dtype(TapeRecorder &r, const Node *node) {
+    require(r.is_tensor(node->input()));
+    r.put_constant(node, static_cast<int64_t>(r.dtype()));
+}
+
+// input, dtype, non_blocking, copy, …: to what it is already
+void convert(TapeRecorder &r, const Node *node) {
+    const std::string &overload = node->maybeSchema()->overload_name();
+    require(r.is_tensor(node->input(0)) && (overload == "dtype" || overload == "prim_dtype"));
+    require(r.constant(node->input(1)).toInt() == static_cast<int64_t>(r.dtype()));
+    require(!r.constant(node->input(3)).toBool());
+    r.put_same(node, node->input(0));
+}
+
+// input, other
+void convert_like(TapeRecorder &r, const Node *node) {
+    require(r.is_tensor(node->input(0)) && r.is_tensor(node->input(1)));
+    r.put_same(node, node->input(0));
+}
+
 void dim(TapeRecorder &r, const Node *node) {
     r.put_constant(node, static_cast<int64_t>(r.sizes(node->input(0)).size()));
 }
@@ -175,24 +208,44 @@ constexpr TapeRule kRules[] = {
     {"aten::concat", concatenate},
     {"aten::size", size},
     {"aten::dim", dim},
+    {"aten::numel", numel},
+    {"aten::len", length},
+    {"prim::dtype", dtype},
+    {"aten::to", convert},
+    {"aten::type_as", convert_like},
     {"aten::__is__", is_none},
     {"aten::__isnot__", is_none},
 };
 
-const TapeRule *find(TapeRules rules, const std::string &name) {
+} // namespace
+
+const TapeRule *find_rule(TapeRules rules, const Node *node) {
+    const std::string name = node->kind().toQualString();
     const auto *rule = std::find_if(rules.begin(), rules.end(),
                                     [&](const TapeRule &known) { return name == known.name; });
     return rule == rules.end() ? nullptr : rule;
 }
 
+namespace {
+
+// The "2" of "aten::max_pool2d": it has that many dimensions of positions.
+void check_dimensions(const TapeRecorder &r, const Node *node) {
+    const std::string name = node->kind().toUnqualString();
+    if (name.size() < 2 || name.back() != 'd')
+        return;
+    const char digit = name[name.size() - 2];
+    if (digit >= '1' && digit <= '3')
+        require(r.sizes(node->input(0)).size() == static_cast<size_t>(digit - '0') + 2);
+}
+
 } // namespace
 
 bool apply_rule(TapeRecorder &recorder, const Node *node) {
-    const std::string name = node->kind().toQualString();
     for (const TapeRules &rules :
          {TapeRules(kRules), window_rules(), upsampling_rules(), shape_rules()})
-        if (const TapeRule *rule = find(rules, name)) {
+        if (const TapeRule *rule = find_rule(rules, node)) {
             require(node->outputs().size() == 1);
+            check_dimensions(recorder, node);
             rule->apply(recorder, node);
             return true;
         }

@@ -39,8 +39,9 @@ void TapeRun::forward(const TapeStep &step, std::vector<at::Tensor> &values,
                                : cut(value, plan_.regions[operand], part));
     }
     at::Tensor result = step.op->forward(std::move(operands), out, saved);
-    if (result.sizes() != sizes_of(tape_->values[step.result], out, examples_))
-        fail(NTAP_ERROR_INTERNAL, "an operator gave another shape than it was expected to");
+    if (result.sizes() != sizes_of(tape_->values[step.result], out, examples_) ||
+        c10::elementSize(result.scalar_type()) != tape_->element_size || result.is_complex())
+        fail(NTAP_ERROR_INTERNAL, "an operator gave another shape or type than expected");
     values[step.result] = std::move(result);
 }
 

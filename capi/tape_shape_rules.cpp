@@ -212,7 +212,9 @@ void slice(TapeRecorder &r, const Node *node) {
 void narrow(TapeRecorder &r, const Node *node) {
     const Sizes sizes = r.sizes(node->input(0));
     const size_t dim = dim_of(r, node->input(1), sizes.size());
-    const int64_t start = place_or(r, node->input(2), sizes[dim], 0);
+    const int64_t given = r.constant(node->input(2)).toInt();
+    require(given >= -sizes[dim] && given <= sizes[dim]);
+    const int64_t start = given < 0 ? given + sizes[dim] : given;
     const Places places{start, r.constant(node->input(3)).toInt(), 1};
     r.put_view(node, node->input(0), add_slice(r, node, dim, places));
 }

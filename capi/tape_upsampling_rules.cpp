@@ -18,17 +18,21 @@ void put_transposed(TapeRecorder &r, const Node *node, const TransposedInputs &h
     const at::Tensor weight = r.weight(node->input(1));
     const Sizes kernel = weight.sizes().vec();
     require(operand.size() == kernel.size() && operand.size() >= 3 && operand[1] == kernel[0]);
+    require(how.groups > 0 && kernel[0] % how.groups == 0);
     SlidingWindows windows;
-    Sizes result{operand[0], kernel[1] * how.groups};
+    Sizes result{operand[0], product_of(kernel[1], how.groups)};
     for (size_t i = 0; i + 2 < operand.size(); ++i) {
-        require(how.stride[i] > 0 && how.padding[i] >= 0);
-        windows.push_back(SlidingWindow{kernel[i + 2], how.stride[i], how.dilation[i],
-                                        how.padding[i], operand[i + 2]});
+        const int64_t extra = how.output_padding[i];
+        require(how.padding[i] >= 0 && extra >= 0);
+        require(extra < how.stride[i] || extra < how.dilation[i]);
+        windows.push_back(checked(SlidingWindow{kernel[i + 2], how.stride[i], how.dilation[i],
+                                                how.padding[i], operand[i + 2]}));
+        (void)product_of(operand[i + 2], 2 * how.stride[i]);
         result.push_back((operand[i + 2] - 1) * how.stride[i] - 2 * how.padding[i] +
-                         how.dilation[i] * (kernel[i + 2] - 1) + how.output_padding[i] + 1);
+                         how.dilation[i] * (kernel[i + 2] - 1) + extra + 1);
         require(result.back() > 0);
     }
-    const TapeConvolution parts{weight, r.maybe_weight(node->input(2)), how.groups,
+    const TapeConvolution parts{weight, r.bias(node->input(2), result[1]), how.groups,
                                 r.keeps_weights()};
     r.put(node, make_transposed_convolution(windows, parts), {r.tensor(node->input(0))}, result);
 }
@@ -43,7 +47,7 @@ void transposed_convolution_nd(TapeRecorder &r, const Node *node) {
 
 // ---- resampling ----
 
-constexpr int64_t kMostElements = int64_t{1} << 22; // of a dimension's weights
+constexpr int64_t kMostElements = int64_t{1} << 21; // of a dimension's weights
 
 // An argument of the operator, for one of its dimensions alone: the others have one position.
 c10::IValue argument_for(const TapeRecorder &r, const Node *node, size_t i, size_t dim) {
@@ -66,15 +70,39 @@ c10::IValue argument_for(const TapeRecorder &r, const Node *node, size_t i, size
     return has_list || i < first_factor || i == first_factor + dim ? value : c10::IValue();
 }
 
-// What the operator makes of one dimension: it is asked, about positions that are 1 alone.
-at::Tensor ask(const TapeRecorder &r, const Node *node, size_t dim, int64_t size) {
+// What the operator makes of rows along one dimension.
+at::Tensor ask(const TapeRecorder &r, const Node *node, size_t dim, const at::Tensor &rows) {
     Sizes sizes(r.sizes(node->input(0)).size(), 1);
-    sizes[1] = sizes[dim + 2] = size;
-    torch::jit::Stack stack{at::eye(size, at::TensorOptions(r.dtype())).view(sizes)};
+    sizes[1] = rows.size(0);
+    sizes[dim + 2] = rows.size(1);
+    torch::jit::Stack stack{rows.view(sizes)};
     for (size_t i = 1; i < node->inputs().size(); ++i)
         stack.push_back(argument_for(r, node, i, dim));
     node->getOperation()(stack);
     return stack.at(0).toTensor().flatten(2)[0];
+}
+
+// Where a nearest position was asked for by a factor that is not the ratio of the sizes, libtorch's
+// own forward and backward passes choose different ones for these sizes.
+bool is_ambiguous(const Node *node, const at::Tensor &weights) {
+    const int64_t from = weights.size(0);
+    const int64_t to = weights.size(1);
+    if (std::string(node->kind().toUnqualString()).find("nearest") == std::string::npos ||
+        (to != from && to != 2 * from))
+        return false;
+    const at::Tensor places = at::arange(to, at::kLong).div(to / from, "floor");
+    return !weights.argmax(0).equal(places);
+}
+
+// [positions, positions of the result]: the operator is asked about positions that are 1 alone.
+at::Tensor weights_of(const TapeRecorder &r, const Node *node, size_t dim, int64_t size) {
+    const at::TensorOptions options(r.dtype());
+    require(product_of(size, size) <= kMostElements);
+    const int64_t result = ask(r, node, dim, at::zeros({1, size}, options)).size(1);
+    require(product_of(size, result) <= kMostElements);
+    const at::Tensor weights = ask(r, node, dim, at::eye(size, options));
+    require(!is_ambiguous(node, weights));
+    return weights;
 }
 
 // input, output_size, …, scale_factors; or for the last a factor for each dimension
@@ -86,8 +114,7 @@ void resampling(TapeRecorder &r, const Node *node) {
     std::vector<ResampledDimension> dimensions;
     Sizes result{operand[0], operand[1]};
     for (size_t i = 0; i + 2 < operand.size(); ++i) {
-        require(operand[i + 2] * operand[i + 2] <= kMostElements);
-        const at::Tensor weights = ask(r, node, i, operand[i + 2]);
+        const at::Tensor weights = weights_of(r, node, i, operand[i + 2]);
         dimensions.push_back(read_resampling(weights));
         result.push_back(weights.size(1));
     }

@@ -22,19 +22,30 @@ void put_convolution(TapeRecorder &r, const Node *node, const ConvolutionInputs 
     const at::Tensor weight = r.weight(node->input(1));
     const Sizes kernel = weight.sizes().vec();
     require(operand.size() == kernel.size() && operand.size() >= 3);
-    require(operand[1] == kernel[1] * how.groups && kernel[0] % how.groups == 0);
+    require(how.groups > 0 && operand[1] == product_of(kernel[1], how.groups) &&
+            kernel[0] % how.groups == 0);
     SlidingWindows windows;
     Sizes result{operand[0], kernel[0]};
     for (size_t i = 0; i + 2 < operand.size(); ++i) {
-        windows.push_back(SlidingWindow{kernel[i + 2], how.stride[i], how.dilation[i],
-                                        how.before[i], operand[i + 2]});
+        require(how.before[i] >= 0 && how.after[i] >= 0);
+        windows.push_back(checked(SlidingWindow{kernel[i + 2], how.stride[i], how.dilation[i],
+                                                how.before[i], operand[i + 2]}));
         const int64_t padded = operand[i + 2] + how.before[i] + how.after[i];
-        require(how.stride[i] > 0 && how.before[i] >= 0);
         result.push_back(windows.back().outputs(0, padded, false));
     }
-    const TapeConvolution parts{weight, r.maybe_weight(node->input(2)), how.groups,
+    const TapeConvolution parts{weight, r.bias(node->input(2), kernel[0]), how.groups,
                                 r.keeps_weights()};
     r.put(node, make_convolution(windows, parts), {r.tensor(node->input(0))}, result);
+}
+
+void pad_to_same(const Sizes &kernel, ConvolutionInputs &how) {
+    require(kernel.size() == how.stride.size() + 2);
+    for (size_t i = 0; i < how.stride.size(); ++i) {
+        const int64_t reach = product_of(how.dilation[i], kernel[i + 2] - 1);
+        require(how.stride[i] == 1);
+        how.before[i] = reach / 2;
+        how.after[i] = reach - how.before[i];
+    }
 }
 
 // conv1d, conv2d, conv3d: input, weight, bias, stride, padding, dilation, groups
@@ -50,11 +61,9 @@ void convolution_nd(TapeRecorder &r, const Node *node) {
     if (!padding.isString())
         how.after = how.before = r.ints(node->input(4), n);
     else if (padding.toStringRef() == "same")
-        for (size_t i = 0; i < n; ++i) {
-            const int64_t kernel = r.weight(node->input(1)).size(static_cast<int64_t>(i) + 2);
-            how.before[i] = how.dilation[i] * (kernel - 1) / 2;
-            how.after[i] = how.dilation[i] * (kernel - 1) - how.before[i];
-        }
+        pad_to_same(r.weight(node->input(1)).sizes().vec(), how);
+    else
+        require(padding.toStringRef() == "valid");
     put_convolution(r, node, how);
 }
 
@@ -91,9 +100,9 @@ PoolWindows pool_windows(const TapeRecorder &r, const Node *node, const Value *d
     const auto dilations = dilation != nullptr ? r.ints(dilation, n) : std::vector<int64_t>(n, 1);
     PoolWindows pool{{}, {operand[0], operand[1]}};
     for (size_t i = 0; i < n; ++i) {
-        require(stride[i] > 0 && padding[i] >= 0 && padding[i] <= kernel[i] / 2);
+        require(padding[i] >= 0 && padding[i] <= kernel[i] / 2);
         pool.windows.push_back(
-            SlidingWindow{kernel[i], stride[i], dilations[i], padding[i], operand[i + 2]});
+            checked(SlidingWindow{kernel[i], stride[i], dilations[i], padding[i], operand[i + 2]}));
         pool.result.push_back(pool.windows.back().outputs(padding[i], operand[i + 2], round_up));
     }
     return pool;
@@ -175,15 +184,20 @@ Pads read_pads(const TapeRecorder &r, const Value *value, size_t n) {
     return pads;
 }
 
+constexpr int64_t kMostPadding = int64_t{1} << 20;
+
 void put_constant_pad(TapeRecorder &r, const Node *node, const Pads &pads, double value) {
     Sizes result = r.sizes(node->input(0));
     SlidingWindows windows;
     for (size_t i = 0; i + 2 < result.size(); ++i) {
-        windows.push_back(SlidingWindow{1, 1, 1, pads.before[i], result[i + 2]});
+        require(pads.after[i] >= -result[i + 2] && pads.after[i] <= kMostPadding);
+        windows.push_back(checked(SlidingWindow{1, 1, 1, pads.before[i], result[i + 2]}));
         result[i + 2] += pads.before[i] + pads.after[i];
     }
     r.put(node, make_constant_pad(windows, value), {r.tensor(node->input(0))}, result);
 }
+
+constexpr int64_t kMostPositions = int64_t{1} << 24; // whose sources are written down
 
 // Where position i of a dimension of this size lies, seen from outside.
 int64_t mirrored(int64_t i, int64_t size) {
@@ -200,7 +214,9 @@ void put_gather_pad(TapeRecorder &r, const Node *node, const Pads &pads,
     std::vector<std::vector<int64_t>> sources;
     for (size_t i = 0; i + 2 < result.size(); ++i) {
         const int64_t size = result[i + 2];
-        require(std::max(pads.before[i], pads.after[i]) <= size - spare);
+        const int64_t most = std::min(size - spare, kMostPadding);
+        require(pads.before[i] > -size && pads.before[i] <= most);
+        require(pads.after[i] > -size && pads.after[i] <= most && size <= kMostPositions);
         sources.emplace_back();
         for (int64_t place = -pads.before[i]; place < size + pads.after[i]; ++place)
             sources.back().push_back(source(place, size));
@@ -209,15 +225,25 @@ void put_gather_pad(TapeRecorder &r, const Node *node, const Pads &pads,
     r.put(node, make_gather(sources), {r.tensor(node->input(0))}, result);
 }
 
+bool none_is_cropped(const Pads &pads) {
+    const auto is_kept = [](int64_t pad) { return pad >= 0; };
+    return std::all_of(pads.before.begin(), pads.before.end(), is_kept) &&
+           std::all_of(pads.after.begin(), pads.after.end(), is_kept);
+}
+
 void put_pad(TapeRecorder &r, const Node *node, const std::string &mode, double value) {
-    const Pads pads = read_pads(r, node->input(1), r.sizes(node->input(0)).size() - 2);
+    const size_t n = r.sizes(node->input(0)).size() - 2;
+    const Pads pads = read_pads(r, node->input(1), n);
+    const bool is_for_all = r.constant(node->input(1)).toListRef().size() == 2 * n;
     if (mode == "constant")
         put_constant_pad(r, node, pads, value);
+    else if (!is_for_all)
+        throw NotRecordable();
     else if (mode == "reflect")
         put_gather_pad(r, node, pads, mirrored, 1);
     else if (mode == "replicate")
-        put_gather_pad(r, node, pads, nearest, std::numeric_limits<int32_t>::min());
-    else if (mode == "circular")
+        put_gather_pad(r, node, pads, nearest, -kMostPadding);
+    else if (mode == "circular" && none_is_cropped(pads))
         put_gather_pad(r, node, pads, wrapped, 0);
     else
         throw NotRecordable();

@@ -103,6 +103,12 @@ ntap_tensor *neurotap::wrap(const Blob &blob, ntap_deleter deleter, void *contex
 
 namespace {
 
+// As libtorch's own in-place operators do: what was kept of the elements is outdated.
+void note_write(const at::Tensor &tensor) {
+    if (!tensor.is_inference())
+        tensor.unsafeGetTensorImpl()->bump_version();
+}
+
 bool has_host_data(const at::Tensor &tensor) {
     return tensor.defined() && tensor.layout() == at::kStrided && tensor.device().is_cpu() &&
            tensor.numel() > 0 && !tensor.is_conj() && !tensor.is_neg();
@@ -193,7 +199,10 @@ const void *ntap_tensor_data(const ntap_tensor *tensor) {
 }
 
 void *ntap_tensor_mutable_data(ntap_tensor *tensor) {
-    return tensor != nullptr && has_host_data(tensor->tensor) ? tensor->tensor.data_ptr() : nullptr;
+    if (tensor == nullptr || !has_host_data(tensor->tensor))
+        return nullptr;
+    note_write(tensor->tensor);
+    return tensor->tensor.data_ptr();
 }
 
 ntap_status ntap_tensor_copy_to_host(const ntap_tensor *tensor, void *buffer, size_t size,
@@ -206,7 +215,7 @@ ntap_status ntap_tensor_copy_to_host(const ntap_tensor *tensor, void *buffer, si
         const size_t needed = static_cast<size_t>(source.numel() * source.element_size());
         if (size != needed)
             fail(NTAP_ERROR_SHAPE, "size is ", size, " bytes; expected ", needed, " for ",
-                 source.scalar_type(), source.sizes());
+                 ntap_dtype_name(from_torch(source.scalar_type())), source.sizes());
         if (needed == 0)
             return;
         require_not_null(buffer, "buffer");

@@ -61,7 +61,7 @@ static ntap_status call_progress(const ntapi_attribution *a) {
 ntap_status ntapi_attribution_begin(ntapi_attribution *a, const ntapi_layer_value *value) {
     a->n_neurons = ntapi_attribution_count(a, value);
     a->done = 0;
-    a->total = (int64_t)a->n_neurons * ntap_tensor_size(a->inputs[0], 0);
+    a->total = (int64_t)((uint64_t)a->n_neurons * (uint64_t)ntap_tensor_size(a->inputs[0], 0));
     if (a->gather != NULL)
         NTAPI_TRY(ntapi_gather_begin(a, value));
     else

@@ -16,6 +16,9 @@ static const uint64_t FORWARD_BYTES = UINT64_C(8) << 20;
 static const uint64_t BACKWARD_BYTES = UINT64_C(16) << 20;
 static const uint64_t MOST_BYTES = UINT64_C(256) << 20;
 
+/* All of them are put in order beforehand. */
+static const size_t MOST_NEURONS = (size_t)1 << 22;
+
 /* A tape at work. */
 typedef struct tape_work {
     ntapi_attribution *a;
@@ -243,6 +246,8 @@ static ntap_status run_neurons(tape_work *w, ntap_tensor **grads) {
 
 static ntap_status resolve(tape_work *w) {
     const size_t n = w->a->n_neurons;
+    if (n > MOST_NEURONS)
+        return ntap_error_set(w->a->err, NTAP_ERROR_UNSUPPORTED, "too many neurons");
     w->ranges = (capi_range *)malloc((n * w->value.ndim + 1) * sizeof *w->ranges);
     w->order = (size_t *)malloc((n + 1) * sizeof *w->order);
     if (w->ranges == NULL || w->order == NULL)

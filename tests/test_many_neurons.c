@@ -193,7 +193,7 @@ static void the_selector_that_fails_is_named(void **state) {
         add_neuron(&f, i == 0 ? "1" : "1,1");
         add_neuron(&f, i == 0 ? "99" : "99,1");
         assert_fails(NTAP_ERROR_SHAPE, attribute_many(&f, NULL, &grad));
-        assert_message("selectors[1]: selector: index 99 is out of range");
+        assert_message("selectors[1]: index 99 is out of range");
         assert_untouched(grad);
         close_fixture(&f);
     }

@@ -115,7 +115,10 @@ NTAP_API int ntap_tensor_is_contiguous(const ntap_tensor *tensor);
  */
 NTAP_API const void *ntap_tensor_data(const ntap_tensor *tensor);
 
-/** As ntap_tensor_data(), to write through. Every handle that shares the memory sees the change. */
+/** As ntap_tensor_data(), to write through. Every handle that shares the memory sees the change: a
+ *  module too, if a value that it returned shows its parameters. It keeps rearranged copies of
+ * them, and asking for this address is what tells it to make new ones: ask anew for every round of
+ *  writing, between runs. */
 NTAP_API void *ntap_tensor_mutable_data(ntap_tensor *tensor);
 
 /**
