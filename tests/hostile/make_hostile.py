@@ -268,6 +268,80 @@ def codes():
         yield ("either" if what == "quote" else "refused"), f"code_{what}", program(code)
 
 
+def windows(huge, least):
+    """Calls that slide windows over an image, or normalise it, with numbers that make no sense."""
+    image, weight = "torch.reshape(x, [1, 1, 2, 6])", "torch.ones([1, 1, 1, 1])"
+    empty, one = "torch.ones([0])", "torch.ones([1])"
+    for kernel, dilation in ((0, 1), (1, 0), (1, -10), (2, -1000000), (2, huge), (least, 1)):
+        yield (f"max_pool2d({image}, [{kernel}, {kernel}], [1, 1], [0, 0], "
+               f"[{dilation}, {dilation}], False)")
+        yield f"conv2d({image}, {weight}, None, [1, 1], [1, 1], [{dilation}, 1], 1)"
+        yield f"conv2d({image}, torch.ones([1, 1, {kernel}, 1]), None, [1, 1], [1, 1], [1, 1], 1)"
+    for groups in (0, -1, 7, least):
+        yield f"conv2d({image}, {weight}, None, [1, 1], [0, 0], [1, 1], {groups})"
+        yield f"conv_transpose2d({image}, {weight}, None, [1, 1], [0, 0], [0, 0], {groups}, [1, 1])"
+    for stride, more in ((0, 0), (-1, 0), (huge, 0), (1, 5), (1, least), (2, -1)):
+        yield f"conv2d({image}, {weight}, None, [{stride}, 1], [{more}, 0], [1, 1], 1)"
+        yield (f"conv_transpose2d({image}, {weight}, None, [{stride}, 1], [0, 0], [{more}, 0], 1, "
+               "[1, 1])")
+    for mode in ("reflect", "replicate", "circular", "constant"):
+        for pads in (f"{least}, 0, 0, 0", f"0, {huge}, 0, 0", "-6, 0, 0, 0", "-1, 2, 0, 0", "9, 9"):
+            yield f'pad({image}, [{pads}], "{mode}", None)'
+    for weights in ((one, empty, one, one), (one, one, empty, one), (one, one, one, empty),
+                    (empty, one, one, one), (one, one, one, "torch.ones([2, 1])")):
+        yield f"batch_norm({image}, {', '.join(weights)}, False, 0.1, 1.0000000000000001e-05, False)"
+    for scale in ("1.0e+30", "-1.", "0.", "1.3700000000000001"):
+        yield f"upsample_nearest2d({image}, None, [{scale}, {scale}])"
+
+
+def shapes():
+    """Sizes, places and lists that no run can have, for what reads a model without running it."""
+    huge, least = 1 << 62, -(1 << 63)
+    for i, expression in enumerate((
+            f"torch.reshape(x, [-{huge}, -1])", f"torch.reshape(x, [{huge}, 4])",
+            f"torch.reshape(x, [-1, {least}])", "torch.reshape(x, [-3, -4])",
+            "torch.reshape(x, [0, -1])", "torch.reshape(x, [])", f"torch.view(x, [2, {least}])",
+            f"torch.permute(x, [{least}, 1])", "torch.permute(x, [0, 0])",
+            f"torch.transpose(x, {least}, 1)", f"torch.flatten(x, {least}, {huge})",
+            f"torch.unsqueeze(x, {least})", f"torch.squeeze(x, {huge})",
+            f"torch.slice(x, 1, {least}, {huge}, {huge})", f"torch.slice(x, 1, 0, 6, {least})",
+            f"torch.slice(x, {huge}, 0, 6, 1)", f"torch.narrow(x, 1, {huge}, {huge})",
+            f"torch.narrow(x, 1, 0, {least})", f"torch.select(x, 1, {least})",
+            f"torch.expand(x, [{huge}, {huge}, 2, 6])", f"torch.expand(x, [{least}, 6])",
+            f"torch.chunk(x, {huge}, 1)[0]", "torch.chunk(x, 0, 1)[0]",
+            f"torch.split(x, {least}, 1)[0]", f"torch.split_with_sizes(x, [{huge}, -{huge}], 1)[0]",
+            f"torch.pixel_shuffle(x, {huge})", f"torch.channel_shuffle(x, {huge})",
+            f"torch.constant_pad_nd(x, [{huge}, {huge}], 0)",
+            f"torch.constant_pad_nd(x, [{least}, 0], 0)",
+            f"torch.avg_pool1d(x, [{huge}], [{huge}], [{huge}])",
+            f"torch.avg_pool1d(x, [1], [{least}], [0])", "torch.max_pool1d(x, [0], [0], [0])",
+            f"torch.upsample_nearest1d(torch.unsqueeze(x, 1), [{huge}], None)",
+            f"torch.unflatten(x, 1, [{huge}, {huge}])", f"torch.softmax(x, {least}, None)",
+            f"torch.select(torch.unbind(x, 1)[5], 0, {least})", "torch.linear(x, x, x)",
+            "torch.add(x, x, alpha=1, out=torch.zeros([2, 6]))",
+            f"torch.expand(torch.unsqueeze(torch.unsqueeze(x, 2), 3), [2, 6, {1 << 30}, {1 << 28}])",
+            *(f"torch.{call}" for call in windows(huge, least)))):
+        yield "either", f"shape_{i}", program(module(f"return {expression}"))
+    start = "l = annotate(List[Tensor], [x, x])\n"
+    for what, rounds, body in (("doubles", 20, "l = torch.add(l, l)"),
+                               ("copies", 99999, "m = torch.list(l)"),
+                               ("grows", 99999, "_0 = torch.append(l, x)"),
+                               ("inserts", 20000, "torch.insert(l, 0, x)"),
+                               ("reverses", 99999, "torch.reverse(l)"),
+                               ("slices", 99999, "l = torch.slice(l, None, None, -1)")):
+        yield "loads", f"list_{what}", program(
+            module(f"{start}for i in range({rounds}):\n  {body}\nreturn l[-1]"))
+    for what, body in (("far", f"y = l[{huge}]"), ("least", f"y = l[{least}]"),
+                       ("step", f"y = torch.slice(l, {least}, {huge}, {least})[0]"),
+                       ("pops", "y = torch.pop(l)\n_0 = torch.pop(l)\n_1 = torch.pop(l)")):
+        yield "either", f"list_{what}", program(module(f"{start}{body}\nreturn y"))
+    yield "loads", "dictionary_grows", program(module(
+        "d = annotate(Dict[int, Tensor], {})\n"
+        "for i in range(99999):\n  torch._set_item(d, i, x)\nreturn d[7]"))
+    yield "loads", "dictionary_without_key", program(module(
+        "d = annotate(Dict[str, Tensor], {\"a\": x})\nreturn d[\"b\"]"))
+
+
 def classes():
     """Other classes, which the model's attribute is of."""
     for what, kind, body in (("tuple", "NamedTuple", "a = 1"),
@@ -361,7 +435,7 @@ def main(folder):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "expected.txt"), "w") as expected:
         cases = [("loads", "good", program())]
-        for kind in (zips, pickles, codes, classes, source_ranges, flips):
+        for kind in (zips, pickles, codes, shapes, classes, source_ranges, flips):
             cases.extend(kind())
         for outcome, case, data in cases:
             file = "".join(c if c.isalnum() else "_" for c in case) + ".pt"
