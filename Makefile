@@ -9,7 +9,9 @@ PYTHON ?= /usr/bin/python3
 BENCH_ARGS ?=
 SOAK_ARGS ?= --seconds 300
 
-.PHONY: demo test install docs deb bench bench-growth bench-build soak clean
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help demo test install docs deb bench bench-growth bench-build soak clean
 
 demo: ## build, then draw what drives neurons of a small CNN on real images
 	@sh cmake/setup.sh
@@ -61,5 +63,8 @@ bench-build:
 	@cmake --preset release -DNEUROTAP_BUILD_BENCH=ON >/dev/null
 	@cmake --build $(BUILD) --target neurotap neurotap_bench_peer -j $(JOBS)
 
-clean:
+clean: ## remove all that was built
 	@rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1: /p' $(firstword $(MAKEFILE_LIST)) | column -t -s: -l 2

@@ -15,6 +15,7 @@
 struct parser {
     const char *text, *at;
     ntap_device device;
+    struct argument_files *files;
     int depth;
     ntap_error *err;
 };
@@ -127,6 +128,24 @@ static ntap_status parse_path(struct parser *parser, char **path) {
     return *path != NULL ? NTAP_OK : report_no_memory(parser->err);
 }
 
+/** Keeps a path, which is the list's from now on; false if there is no memory. */
+static bool keep_path(struct argument_files *files, char *path) {
+    char **paths = realloc(files->paths, (files->count + 1) * sizeof *paths);
+    if (paths == NULL) {
+        return false;
+    }
+    files->paths = paths;
+    files->paths[files->count++] = path;
+    return true;
+}
+
+void argument_files_free(struct argument_files *files) {
+    for (size_t i = 0; i < files->count; ++i) {
+        free(files->paths[i]);
+    }
+    free(files->paths);
+}
+
 static ntap_status parse_file(struct parser *parser, ntap_value **value) {
     char *path = NULL;
     ++parser->at;
@@ -134,9 +153,12 @@ static ntap_status parse_file(struct parser *parser, ntap_value **value) {
     if (status != NTAP_OK) {
         return status;
     }
+    if (!keep_path(parser->files, path)) {
+        free(path);
+        return report_no_memory(parser->err);
+    }
     ntap_tensor *tensor = NULL;
     status = tensor_file_read(path, parser->device, &tensor, parser->err);
-    free(path);
     if (status == NTAP_OK) {
         status = ntap_value_new_tensor(tensor, value, parser->err);
     }
@@ -267,9 +289,9 @@ static ntap_status parse_value(struct parser *parser, ntap_value **value) {
     return status;
 }
 
-ntap_status argument_parse(const char *text, ntap_device device, ntap_value **value,
-                           ntap_error *err) {
-    struct parser parser = {text, text, device, 0, err};
+ntap_status argument_parse(const char *text, ntap_device device, struct argument_files *files,
+                           ntap_value **value, ntap_error *err) {
+    struct parser parser = {text, text, device, files, 0, err};
     ntap_value *parsed = NULL;
     ntap_status status = parse_value(&parser, &parsed);
     skip_space(&parser);

@@ -9,6 +9,7 @@
 #include "interrupt.h"
 #include "output_files.h"
 #include "progress.h"
+#include "result_files.h"
 #include "tensor_file.h"
 
 static ntap_status attribute(const struct attribution_options *options, const struct inputs *inputs,
@@ -99,9 +100,13 @@ static int run(const struct attribute_options *options) {
     if (code != EXIT_CODE_OK) {
         return code;
     }
-    ntap_status status = work(options, &inputs, &err);
+    code = result_files_check_sources(options, &inputs);
+    if (code == EXIT_CODE_OK) {
+        ntap_status status = work(options, &inputs, &err);
+        code = status == NTAP_OK ? report_flush_output() : report_failure(&err);
+    }
     inputs_free(&inputs);
-    return status == NTAP_OK ? report_flush_output() : report_failure(&err);
+    return code;
 }
 
 int command_attribute(int argc, char **argv) {

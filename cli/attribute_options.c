@@ -1,15 +1,15 @@
-#define _XOPEN_SOURCE 700 /* realpath */
-
 #include "attribute_options.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
+#include "command_line.h"
 #include "help.h"
 #include "output_files.h"
+#include "result_files.h"
 
 static const struct option option_table[] = {
     ATTRIBUTION_OPTION_ROWS,
@@ -31,14 +31,6 @@ static int apply(int code, const char *value, void *attribute_options) {
     }
 }
 
-/** The files to write: the outputs, then the heatmap; NULL behind the last. */
-static const char *result_file(const struct attribute_options *options, size_t i) {
-    if (i < options->outputs.count) {
-        return options->outputs.items[i];
-    }
-    return i == options->outputs.count ? options->heatmap : NULL;
-}
-
 bool attribute_options_use_stdout(const struct attribute_options *options) {
     const char *file;
     for (size_t i = 0; (file = result_file(options, i)) != NULL; ++i) {
@@ -47,43 +39,6 @@ bool attribute_options_use_stdout(const struct attribute_options *options) {
         }
     }
     return false;
-}
-
-/** The folder of a path as the system knows it; false if there is none. */
-static bool canonical_folder(const char *path, char *folder) {
-    char text[PATH_MAX] = ".";
-    const char *slash = strrchr(path, '/');
-    size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-    if (length >= sizeof text) {
-        return false;
-    }
-    if (length > 0) {
-        memcpy(text, path, length);
-        text[length] = '\0';
-    }
-    return realpath(text, folder) != NULL;
-}
-
-/** Whether two paths name one file, which may not exist yet. */
-static bool is_same_file(const char *a, const char *b) {
-    char folder_a[PATH_MAX], folder_b[PATH_MAX];
-    const char *name_a = strrchr(a, '/') != NULL ? strrchr(a, '/') + 1 : a;
-    const char *name_b = strrchr(b, '/') != NULL ? strrchr(b, '/') + 1 : b;
-    return strcmp(a, b) == 0 || (strcmp(name_a, name_b) == 0 && canonical_folder(a, folder_a) &&
-                                 canonical_folder(b, folder_b) && strcmp(folder_a, folder_b) == 0);
-}
-
-static int check_distinct(const struct attribute_options *options) {
-    const char *file, *other;
-    for (size_t i = 0; (file = result_file(options, i)) != NULL; ++i) {
-        for (size_t j = 0; j < i; ++j) {
-            other = result_file(options, j);
-            if (is_same_file(file, other)) {
-                return report_usage("'%s' is to be written twice", file);
-            }
-        }
-    }
-    return EXIT_CODE_OK;
 }
 
 static int check_results(const struct attribute_options *options) {
@@ -105,11 +60,29 @@ static int check_results(const struct attribute_options *options) {
             return report_usage("'-' would write binary data to the terminal");
         }
     }
-    return check_distinct(options);
+    return result_files_check_distinct(options);
+}
+
+/** The ending of another picture format than PNG, which would not be what is written. */
+static const char *foreign_ending(const char *file) {
+    static const char *const endings[] = {".jpg",  ".jpeg", ".gif", ".bmp", ".tif",
+                                          ".tiff", ".webp", ".pdf", ".svg"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; ++i) {
+        size_t length = strlen(file), ending = strlen(endings[i]);
+        if (length > ending && strcasecmp(file + length - ending, endings[i]) == 0) {
+            return endings[i];
+        }
+    }
+    return NULL;
 }
 
 static int check_heatmap(const struct attribute_options *options) {
     const struct attribution_options *attribution = &options->attribution;
+    const char *ending = options->heatmap != NULL ? foreign_ending(options->heatmap) : NULL;
+    if (ending != NULL) {
+        return report_usage("--heatmap '%s' would be a PNG picture, not %s: expected FILE.png",
+                            options->heatmap, ending);
+    }
     if (options->heatmap == NULL || attribution_options_is_one_neuron(attribution)) {
         return EXIT_CODE_OK;
     }
@@ -143,7 +116,7 @@ int attribute_options_read(int argc, char **argv, struct attribute_options *opti
     *done = true;
     int code = init(argc, options);
     if (code == EXIT_CODE_OK) {
-        code = options_read(&command, argc, argv, options, done);
+        code = command_line_read(&command, argc, argv, options, done);
     }
     if (!*done) {
         code = check(options);

@@ -105,7 +105,8 @@ static void print_summary(FILE *stream, const struct summary *summary) {
 
 static void print_file(FILE *stream, const char *file) {
     if (file != NULL) {
-        fprintf(stream, " -> %s", strcmp(file, "-") == 0 ? "standard output" : file);
+        fputs(" -> ", stream);
+        text_print(stream, strcmp(file, "-") == 0 ? "standard output" : file);
     }
 }
 
@@ -129,7 +130,9 @@ static void print_text(const struct attribute_options *options, const struct inp
     print_neurons(stream, &options->attribution);
     for (size_t i = 0; i < inputs->count; ++i) {
         const char *name = inputs->items[i].name;
-        fprintf(stream, "  %s  ", strcmp(name, "-") == 0 ? "standard input" : name);
+        fputs("  ", stream);
+        text_print(stream, strcmp(name, "-") == 0 ? "standard input" : name);
+        fputs("  ", stream);
         print_shape(stream, gradients[i]);
         print_summary(stream, &summaries[i]);
         print_file(stream, output_name(options, i));

@@ -1,10 +1,30 @@
 #include "attribution.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+/** Before inputs go there: an error about one of them would be misleading. */
+static ntap_status check_devices(const struct attribution_options *options, ntap_error *err) {
+    const int64_t none[] = {0};
+    for (size_t i = 0; i < options->n_devices; ++i) {
+        ntap_error reason;
+        ntap_tensor *tensor = NULL;
+        ntap_status status =
+            ntap_tensor_empty(1, none, NTAP_DTYPE_FLOAT32, options->devices[i], &tensor, &reason);
+        ntap_tensor_free(tensor);
+        if (status != NTAP_OK) {
+            return ntap_error_set(err, status, "--device: %s", reason.message);
+        }
+    }
+    return NTAP_OK;
+}
 
 int attribution_read_inputs(const struct attribution_options *options, struct inputs *inputs) {
     ntap_error err;
     if (options->threads > 0 && ntap_set_num_threads((int)options->threads, &err) != NTAP_OK) {
+        return report_failure(&err);
+    }
+    if (check_devices(options, &err) != NTAP_OK) {
         return report_failure(&err);
     }
     return inputs_load(&options->run, options->devices[0], inputs);
@@ -39,6 +59,15 @@ static ntap_status load(const struct attribution_options *options, ntap_module *
     return status;
 }
 
+/** 'neurotap layers' shows (model) for the empty path. */
+static void add_hint(const struct attribution_options *options, ntap_status status,
+                     ntap_error *err) {
+    if (status == NTAP_ERROR_NOT_FOUND && strcmp(options->layer, "(model)") == 0) {
+        ntap_error unhinted = *err;
+        (void)ntap_error_set(err, status, "%s; the model itself is --layer ''", unhinted.message);
+    }
+}
+
 ntap_status attribution_prepare(const struct attribution_options *options,
                                 const struct inputs *inputs, struct attribution *attribution,
                                 ntap_error *err) {
@@ -51,6 +80,7 @@ ntap_status attribution_prepare(const struct attribution_options *options,
     }
     if (status == NTAP_OK) {
         status = ntap_neuron_gradient_new(made.module, options->layer, &which, &made.gradient, err);
+        add_hint(options, status, err);
     }
     if (status != NTAP_OK) {
         attribution_free(&made);

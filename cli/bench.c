@@ -5,6 +5,7 @@
 #include "attribution.h"
 #include "bench_report.h"
 #include "clock.h"
+#include "command_line.h"
 #include "help.h"
 #include "interrupt.h"
 #include "progress.h"
@@ -191,7 +192,7 @@ int command_bench(int argc, char **argv) {
     bool done = true;
     int code = attribution_options_init(&options.attribution, argc);
     if (code == EXIT_CODE_OK) {
-        code = options_read(&command, argc, argv, &options, &done);
+        code = command_line_read(&command, argc, argv, &options, &done);
     }
     if (!done) {
         code = run(&options);

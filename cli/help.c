@@ -36,8 +36,8 @@ const char help_layers[] =
     "attribute' they may call other layers and operations.\n"
     "\n"
     "  MODEL            TorchScript file; '-' is standard input\n"
-    "  --values         list the values of operations too, with a dot, under the layer\n"
-    "                   whose code computes them: 'layer1.0/add:1' is the first\n"
+    "  --values         list the values of operations too, with a dot, under the\n"
+    "                   layer whose code computes them: 'layer1.0/add:1' is the first\n"
     "                   addition in layer1.0. --layer takes them as it takes layers;\n"
     "                   files without layers (frozen ones) have them as well\n"
     "  --method NAME    the method that runs the model, instead of forward\n"
@@ -47,9 +47,10 @@ const char help_layers[] =
     "                   true, '\"text\"', '[1,2]', '(1,2.0)', '{\"k\":1}', @file.npy\n"
     "  --size S | H,W   resize images: shorter edge to S, or exactly to H,W pixels\n"
     "  --mean M[,M...]  subtract from images (values 0 to 1), one or one per channel;\n"
-    "                   three make a gray image three channels\n"
+    "                   three, or three of --std, make a gray image three channels\n"
     "  --std S[,S...]   then divide by\n"
-    "  --json           machine-readable; errors too\n"
+    "  --json           machine-readable; errors as one line of JSON on standard\n"
+    "                   error\n"
     "  --help           this text\n"
     "\n"
     "Examples:\n"
@@ -76,8 +77,8 @@ const char help_layers[] =
     "  --arg V          argument behind the inputs; repeatable: 3, 2.5, none,\n"                   \
     "                   true, '\"text\"', '[1,2]', '(1,2.0)', '{\"k\":1}', @file.npy\n"            \
     "  --size S | H,W   resize images: shorter edge to S, or exactly to H,W pixels\n"              \
-    "  --mean M[,M...]  subtract from images, one number or one per channel; three\n"              \
-    "                   make a gray image three channels\n"                                        \
+    "  --mean M[,M...]  subtract from images, one number or one per channel;\n"                    \
+    "                   three, or three of --std, make a gray image three channels\n"              \
     "  --std S[,S...]   then divide by\n"
 
 #define HELP_RUNNING                                                                               \
@@ -85,7 +86,8 @@ const char help_layers[] =
     "  --method NAME    the method that runs the model, instead of forward\n"                      \
     "  --device DEV     cpu (default), cuda or cuda:1; several, such as cuda:0,cuda:1\n"           \
     "                   or cpu,cpu: each does a part of the batch\n"                               \
-    "  --threads N      CPU threads, which several cpu devices share\n"                            \
+    "  --threads N      CPU threads, 1 to 256, which several cpu devices share;\n"                 \
+    "                   libtorch's choice by default, often one per core\n"                        \
     "  --memory-limit BYTES\n"                                                                     \
     "                   for several neurons or examples at once, such as 512M or 2G;\n"            \
     "                   fewer go at once then. Results do not count\n"                             \
@@ -103,7 +105,8 @@ const char help_attribute[] =
     "                   neurons add a dimension in front, 'all' adds the layer's\n"
     "  --heatmap FILE   PNG: the first input beside its gradient in colour; for one\n"
     "                   neuron\n"
-    "  --json           machine-readable summary; errors too\n" HELP_RUNNING "\n"
+    "  --json           machine-readable summary; errors as one line of JSON on\n"
+    "                   standard error\n" HELP_RUNNING "\n"
     "Long work shows its progress on a terminal. Ctrl-C ends it and leaves no files.\n"
     "\n"
     "Examples:\n"
@@ -125,7 +128,8 @@ const char help_bench[] =
     "\n" HELP_WHAT "Measuring:\n"
     "  --repeat N       runs that count; as many as fit in about 2 seconds by\n"
     "                   default, from 5 to 1000\n"
-    "  --json           machine-readable; errors too\n" HELP_RUNNING "\n"
+    "  --json           machine-readable; errors as one line of JSON on standard\n"
+    "                   error\n" HELP_RUNNING "\n"
     "Examples:\n"
     "  neurotap bench m.pt --layer layer2.0.conv1 --neuron 5,14,14 --input x.npy\n"
     "  neurotap bench m.pt --layer fc --neuron all --input x.npy --fast-paths off\n";

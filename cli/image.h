@@ -1,4 +1,4 @@
-/** Images from PNG and JPEG files, as 8-bit pixels. */
+/** Images from PNG and JPEG files, as 8-bit or 16-bit pixels. */
 #ifndef CLI_IMAGE_H
 #define CLI_IMAGE_H
 
@@ -9,14 +9,15 @@
 /** Pixels in rows from the top, the channels of a pixel side by side. */
 struct image {
     size_t width, height;
-    size_t channels; /**< 1: gray, 3: red, green, blue */
+    size_t channels;    /**< 1: gray, 3: red, green, blue */
+    size_t sample_size; /**< bytes of a channel's number: 1, or 2, the high one first */
     unsigned char *pixels;
 };
 
 /** Pixels that an image may have: a small file can claim to be enormous. */
 #define IMAGE_MAX_PIXELS ((size_t)1 << 27)
 
-/** Decodes a PNG file that is in memory: palettes and narrow grays expanded, 16 bits scaled to 8,
+/** Decodes a PNG file that is in memory: palettes and narrow grays expanded,
  *  transparency dropped. The messages do not name the file. */
 ntap_status image_decode_png(const unsigned char *data, size_t size, struct image *image,
                              ntap_error *err);

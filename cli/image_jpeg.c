@@ -29,6 +29,7 @@ static ntap_status read_header(tjhandle handle, const unsigned char *data, size_
     image->width = (size_t)width;
     image->height = (size_t)height;
     image->channels = colours == TJCS_GRAY ? 1 : 3;
+    image->sample_size = 1;
     return NTAP_OK;
 }
 

@@ -47,13 +47,13 @@ static void read_header(struct reader *reader) {
     png_set_read_fn(png, reader, read_bytes);
     png_read_info(png, reader->info);
     png_set_expand(png); /* palettes to RGB, gray below 8 bits to 8 */
-    png_set_scale_16(png);
     png_set_strip_alpha(png);
     png_set_interlace_handling(png);
     png_read_update_info(png, reader->info);
     reader->image.width = png_get_image_width(png, reader->info);
     reader->image.height = png_get_image_height(png, reader->info);
     reader->image.channels = png_get_channels(png, reader->info);
+    reader->image.sample_size = png_get_bit_depth(png, reader->info) == 16 ? 2 : 1;
 }
 
 static ntap_status allocate(struct reader *reader) {
@@ -66,8 +66,9 @@ static ntap_status allocate(struct reader *reader) {
     if (reader->rows == NULL) {
         return report_no_memory(reader->err);
     }
+    size_t row_size = image->width * image->channels * image->sample_size;
     for (size_t y = 0; y < image->height; ++y) {
-        reader->rows[y] = image->pixels + y * image->width * image->channels;
+        reader->rows[y] = image->pixels + y * row_size;
     }
     return NTAP_OK;
 }

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arguments.h"
 #include "bytes.h"
 #include "tensor_file.h"
 
@@ -81,13 +80,16 @@ static ntap_status read_inputs(const struct run_options *options, ntap_device de
     return NTAP_OK;
 }
 
-static int read_argument(size_t number, const char *text, ntap_device device, ntap_value **value) {
+static int read_argument(size_t number, const char *text, ntap_device device,
+                         struct inputs *inputs) {
     ntap_error err;
-    ntap_status status = argument_parse(text, device, value, &err);
+    ntap_status status = argument_parse(text, device, &inputs->argument_files,
+                                        &inputs->arguments[inputs->n_arguments], &err);
     if (status == NTAP_ERROR_INVALID_ARGUMENT) {
         const char *dots = strlen(text) > 80 ? "..." : "";
         return report_usage("--arg %zu (%.80s%s), %s", number, text, dots, err.message);
     }
+    inputs->n_arguments += status == NTAP_OK;
     return status == NTAP_OK ? EXIT_CODE_OK : report_failure(&err);
 }
 
@@ -107,8 +109,7 @@ int inputs_load(const struct run_options *options, ntap_device device, struct in
     memset(inputs, 0, sizeof *inputs);
     int code = allocate(options, inputs);
     for (size_t i = 0; i < options->arguments.count && code == EXIT_CODE_OK; ++i) {
-        code = read_argument(i + 1, options->arguments.items[i], device, &inputs->arguments[i]);
-        inputs->n_arguments += code == EXIT_CODE_OK;
+        code = read_argument(i + 1, options->arguments.items[i], device, inputs);
     }
     if (code == EXIT_CODE_OK && read_inputs(options, device, inputs, &err) != NTAP_OK) {
         code = report_failure(&err);
@@ -129,6 +130,7 @@ void inputs_free(struct inputs *inputs) {
     }
     free(inputs->items);
     free(inputs->arguments);
+    argument_files_free(&inputs->argument_files);
     memset(inputs, 0, sizeof *inputs);
 }
 

@@ -4,6 +4,7 @@
 
 #include <neurotap/neurotap.h>
 
+#include "arguments.h"
 #include "options.h"
 #include "picture.h"
 
@@ -19,6 +20,7 @@ struct inputs {
     size_t count;
     ntap_value **arguments; /**< of --arg */
     size_t n_arguments;
+    struct argument_files argument_files;
 };
 
 /** Reads everything. Reports what fails; returns an exit code. */

@@ -12,9 +12,8 @@
 #define MAX_OUTPUTS 3
 #define BRANCH_WIDTH 3
 
-/** Columns of the number of calls and what separates it, and of a short output. */
+/** Columns of the number of calls and what separates it. */
 #define CALLS_WIDTH 9
-#define OUTPUT_WIDTH 16
 
 struct row {
     const char *name;
@@ -29,6 +28,7 @@ struct row {
 struct table {
     struct row *rows;
     size_t count;
+    size_t deepest;
     bool *open;                           /* for each depth: whether more siblings follow */
     size_t name_width, class_width, room; /* room: of the terminal, 0 if unlimited */
 };
@@ -114,18 +114,40 @@ static void mark_last_siblings(struct table *table) {
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
+static bool fits(const struct table *table, size_t width) {
+    return table->room == 0 || width <= table->room;
+}
+
 static size_t name_width(const struct row *row) {
     return row->depth * BRANCH_WIDTH + text_width(shown_name(row));
 }
 
-/** Where a terminal is too narrow for the longest names, these get lines of their own. */
+/** The columns of the widest output that fits into @p room; 0 if most do not. */
+static size_t widest_output(const struct table *table, size_t room) {
+    size_t widest = 0, fitting = 0;
+    for (size_t i = 0; i < table->count && table->rows[i].outputs != NULL; ++i) {
+        size_t width = text_width(table->rows[i].outputs);
+        widest = width <= room ? larger(widest, width) : widest;
+        fitting += width <= room;
+    }
+    return 2 * fitting >= table->count ? widest : 0;
+}
+
+/** Where a terminal is too narrow for the longest names, these get lines of their own; then outputs
+ *  that do not fit beside the shortest name column do. */
 static void fit_terminal(struct table *table) {
     bool ran = table->rows[0].outputs != NULL;
-    size_t rest = 2 + table->class_width + (ran ? CALLS_WIDTH + OUTPUT_WIDTH : 0);
+    size_t rest = 2 + table->class_width + (ran ? CALLS_WIDTH : 0);
+    size_t shortest = larger(table->deepest * BRANCH_WIDTH, text_width("layer"));
     table->room = text_terminal_width(stdout);
-    if (table->room > 0 && table->name_width + rest > table->room) {
+    if (table->room == 0) {
+        return;
+    }
+    size_t taken = shortest + rest;
+    rest += widest_output(table, table->room > taken ? table->room - taken : 0);
+    if (table->name_width + rest > table->room) {
         size_t left = table->room > rest ? table->room - rest : 0;
-        table->name_width = larger(left, table->room / 3);
+        table->name_width = larger(left, shortest);
     }
 }
 
@@ -171,19 +193,15 @@ static void print_name(const struct table *table, const struct row *row) {
     text_pad(used, table->name_width + 2);
 }
 
-/** Cuts a line off at the edge of a terminal, where it would break the columns. */
-static void print_end(const struct table *table, size_t used, const char *text) {
-    size_t width = text_width(text);
-    if (table->room == 0 || used + width <= table->room || table->room < used + 4) {
-        fputs(text, stdout);
-        return;
+/** An output that does not fit beside the rest gets a line of its own, the terminal's to break. */
+static void print_output(const struct table *table, const struct row *row) {
+    const char *text = row->n_calls > 0 ? row->outputs : "-";
+    size_t used = table->name_width + 2 + table->class_width + CALLS_WIDTH;
+    if (!fits(table, used + text_width(text))) {
+        putchar('\n');
+        print_lines(table, row->depth);
     }
-    for (size_t left = table->room - used - 3; left > 0; --left) {
-        size_t length = larger(text_character_length(text), 1);
-        fwrite(text, 1, length, stdout);
-        text += length;
-    }
-    fputs("...", stdout);
+    printf("  %s", text);
 }
 
 static void print_row(const struct table *table, const struct row *row) {
@@ -191,9 +209,8 @@ static void print_row(const struct table *table, const struct row *row) {
     fputs(row->class_name, stdout);
     if (row->outputs != NULL) {
         text_pad(text_width(row->class_name), table->class_width + 2);
-        printf("%5zu  ", row->n_calls);
-        size_t used = table->name_width + 2 + table->class_width + CALLS_WIDTH;
-        print_end(table, used, row->n_calls > 0 ? row->outputs : "-");
+        printf("%5zu", row->n_calls);
+        print_output(table, row);
     }
     putchar('\n');
 }
@@ -203,14 +220,15 @@ static void print_heading(const struct table *table) {
     text_pad(5, table->name_width + 2);
     fputs("class", stdout);
     if (table->rows[0].outputs != NULL) {
+        size_t width = table->name_width + 2 + table->class_width + CALLS_WIDTH;
         text_pad(5, table->class_width + 2);
-        fputs("calls  output", stdout);
+        fputs(fits(table, width + text_width("output")) ? "calls  output" : "calls", stdout);
     }
     putchar('\n');
 }
 
 static ntap_status fill_table(const struct listing *listing, struct table *table, ntap_error *err) {
-    size_t deepest = 0, layer_depth = 0;
+    size_t layer_depth = 0;
     table->rows = calloc(listing->count, sizeof *table->rows);
     if (table->rows == NULL) {
         return report_no_memory(err);
@@ -222,9 +240,9 @@ static ntap_status fill_table(const struct listing *listing, struct table *table
             return report_no_memory(err);
         }
         layer_depth = row->is_value ? layer_depth : row->depth;
-        deepest = larger(deepest, row->depth);
+        table->deepest = larger(table->deepest, row->depth);
     }
-    table->open = calloc(deepest + 1, sizeof *table->open);
+    table->open = calloc(table->deepest + 1, sizeof *table->open);
     return table->open != NULL ? NTAP_OK : report_no_memory(err);
 }
 

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "command_line.h"
 #include "help.h"
 #include "inputs.h"
 #include "json_output.h"
@@ -134,7 +135,7 @@ int command_layers(int argc, char **argv) {
     struct layers_options options = {.values = false};
     bool done = true;
     int code = run_options_init(&options.run, argc, &err) == NTAP_OK
-                   ? options_read(&command, argc, argv, &options, &done)
+                   ? command_line_read(&command, argc, argv, &options, &done)
                    : report_failure(&err);
     if (!done) {
         code = run(&options);

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "help.h"
 #include "interrupt.h"
 #include "report.h"
+#include "suggestion.h"
 
 static int print_version(void) {
     printf("neurotap %s (libtorch %s)\n", ntap_version(), ntap_torch_version());
@@ -31,6 +33,33 @@ static void occupy_standard_streams(void) {
     }
 }
 
+/** Without a command all that is known of the line is whether errors are to be JSON. */
+static int report_unknown(int argc, char **argv) {
+    static const char *const words[] = {"layers", "attribute", "bench", "--help", "--version"};
+    const char *word = argc > 1 ? argv[1] : "";
+    struct suggestion suggestion;
+    for (int i = 1; i < argc; ++i) {
+        if (strcmp(argv[i], "--json") == 0) {
+            report_set_json();
+        }
+    }
+    if (*word == '\0') {
+        return report_usage("a command is missing: layers, attribute or bench");
+    }
+    bool is_option = *word == '-';
+    const char *kind = is_option ? "option" : "command";
+    suggestion_start(&suggestion, word, strlen(word));
+    for (size_t i = 0; i < sizeof words / sizeof *words; ++i) {
+        suggestion_offer(&suggestion, words[i]);
+    }
+    if (suggestion.nearest != NULL) {
+        return report_usage("there is no %s '%s'; did you mean '%s'?", kind, word,
+                            suggestion.nearest);
+    }
+    return report_usage("there is no %s '%s'%s", kind, word,
+                        is_option ? " before the command" : "");
+}
+
 static int run_command(int argc, char **argv) {
     const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "layers") == 0) {
@@ -48,10 +77,7 @@ static int run_command(int argc, char **argv) {
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
         return print_help();
     }
-    if (*command == '\0') {
-        return report_usage("a command is missing: layers, attribute or bench");
-    }
-    return report_usage("there is no %s '%s'", *command == '-' ? "option" : "command", command);
+    return report_unknown(argc, argv);
 }
 
 int main(int argc, char **argv) {

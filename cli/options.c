@@ -3,80 +3,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/** '-': arguments that are no options come in order; ':': mistakes are told apart, not printed. */
-static const char SHORT_OPTIONS[] = "-:h";
-
-/** Turns on JSON errors if `--json` is anywhere on the command line, so that mistakes before it are
- *  reported in JSON too. */
-static void look_for_json(int argc, char **argv, const struct option *table) {
-    int code;
-    opterr = 0;
-    optind = 0;
-    while ((code = getopt_long(argc, argv, SHORT_OPTIONS, table, NULL)) != OPTION_END) {
-        if (code == OPTION_JSON) {
-            report_set_json();
-        }
-    }
-    optind = 0;
-}
-
-static bool is_ambiguous(const char *text, const struct option *table) {
-    const char *name = text + 2;
-    size_t length = strcspn(name, "=");
-    size_t matches = 0;
-    for (; table->name != NULL; ++table) {
-        matches += strncmp(name, table->name, length) == 0;
-    }
-    return strncmp(text, "--", 2) == 0 && matches > 1;
-}
-
-static int mistaken(const char *text, const struct option *table) {
-    if (optopt == OPTION_HELP || optopt >= OPTION_JSON) {
-        report_usage("option '%.*s' takes no value", (int)strcspn(text, "="), text);
-    } else if (optopt != 0) {
-        report_usage("there is no option '-%c'", optopt);
-    } else if (is_ambiguous(text, table)) {
-        report_usage("option '%s' is ambiguous", text);
-    } else {
-        report_usage("there is no option '%s'", text);
-    }
-    return OPTION_MISTAKE;
-}
-
-/** The next option, its value in optarg; reports what getopt finds wrong. */
-static int next_option(int argc, char **argv, const struct option *table) {
-    int code = getopt_long(argc, argv, SHORT_OPTIONS, table, NULL);
-    if (code == OPTION_END && optind < argc) { /* behind "--" */
-        optarg = argv[optind++];
-        return OPTION_POSITIONAL;
-    }
-    if (code == ':') {
-        report_usage("option '%s' needs a value", argv[optind - 1]);
-        return OPTION_MISTAKE;
-    }
-    return code == '?' ? mistaken(argv[optind - 1], table) : code;
-}
-
-int options_read(const struct command *command, int argc, char **argv, void *options, bool *done) {
-    int option, code = EXIT_CODE_OK;
-    *done = true;
-    report_set_command(command->name);
-    look_for_json(argc, argv, command->table);
-    while (code == EXIT_CODE_OK &&
-           (option = next_option(argc, argv, command->table)) != OPTION_END) {
-        if (option == OPTION_HELP) {
-            fputs(command->help, stdout);
-            return report_flush_output();
-        }
-        code = command->apply(option, optarg, options);
-    }
-    *done = code != EXIT_CODE_OK;
-    return code;
-}
 
 ntap_status text_list_init(struct text_list *list, int room, ntap_error *err) {
     list->count = 0;

@@ -2,7 +2,6 @@
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
-#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -81,22 +80,6 @@ struct run_options {
     struct image_options image;
     bool json;
 };
-
-/** What a command makes of its command line. */
-struct command {
-    const char *name;
-    const char *help;
-    const struct option *table;
-    int (*apply)(int code, const char *value, void *options); /**< returns an exit code */
-};
-
-/**
- * Applies each option and positional argument to the command's own @p options; reports what is
- * wrong.
- * @param[out] done  whether that was all: a mistake, or the help was asked for and printed
- * @return an exit code
- */
-int options_read(const struct command *command, int argc, char **argv, void *options, bool *done);
 
 /** Makes room for at most @p argc texts in each list. */
 ntap_status run_options_init(struct run_options *options, int argc, ntap_error *err);

@@ -58,12 +58,26 @@ static ntap_status cannot_write(const char *path, ntap_error *err) {
     return ntap_error_set(err, NTAP_ERROR_FILE, "cannot write '%s': %s", path, strerror(errno));
 }
 
+static const char *temporary_folder(void) {
+    const char *named = getenv("TMPDIR");
+    return named != NULL && *named != '\0' ? named : "/tmp";
+}
+
+static ntap_status cannot_create(const struct output_file *file, const char *path,
+                                 ntap_error *err) {
+    if (!file->copied) { /* the folder is in the path */
+        return cannot_write(path, err);
+    }
+    return ntap_error_set(err, NTAP_ERROR_FILE,
+                          "cannot create a temporary file in '%s': %s; TMPDIR names the folder",
+                          temporary_folder(), strerror(errno));
+}
+
 /** Where the temporary file goes: beside the target, so that renaming it is one step. */
 static bool choose_folder(const struct output_file *file, char *folder) {
     const char *slash = strrchr(file->target, '/');
     if (file->copied) {
-        const char *named = getenv("TMPDIR");
-        snprintf(folder, PATH_MAX, "%s", named != NULL && *named != '\0' ? named : "/tmp");
+        snprintf(folder, PATH_MAX, "%s", temporary_folder());
     } else if (slash == NULL) {
         snprintf(folder, PATH_MAX, ".");
     } else {
@@ -139,8 +153,11 @@ ntap_status output_files_start(const char *path, const char **temporary, ntap_er
     bool exists;
     mode_t mode = 0;
     struct output_file *file = &files[n_files];
-    if (!choose_target(path, file, &exists, &mode) || !create_temporary(file, exists, mode)) {
+    if (!choose_target(path, file, &exists, &mode)) {
         return cannot_write(path, err);
+    }
+    if (!create_temporary(file, exists, mode)) {
+        return cannot_create(file, path, err);
     }
     ++n_files;
     *temporary = file->temporary;

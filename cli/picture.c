@@ -37,6 +37,15 @@ ntap_status picture_crop(const struct picture *picture, const struct box *box,
     return NTAP_OK;
 }
 
+/** A channel's number, from 0 to 1. */
+static float sample(const struct image *image, size_t i) {
+    if (image->sample_size == 1) {
+        return (float)image->pixels[i] / 255.0F;
+    }
+    const unsigned char *bytes = image->pixels + 2 * i;
+    return (float)(bytes[0] << 8 | bytes[1]) / 65535.0F;
+}
+
 ntap_status picture_from_image(const struct image *image, struct picture *picture,
                                ntap_error *err) {
     struct picture converted = {image->channels, image->height, image->width, NULL};
@@ -47,8 +56,7 @@ ntap_status picture_from_image(const struct image *image, struct picture *pictur
     size_t pixels = image->width * image->height;
     for (size_t c = 0; c < image->channels; ++c) {
         for (size_t i = 0; i < pixels; ++i) {
-            unsigned char value = image->pixels[i * image->channels + c];
-            converted.planes[c * pixels + i] = (float)value / 255.0F;
+            converted.planes[c * pixels + i] = sample(image, i * image->channels + c);
         }
     }
     *picture = converted;

@@ -28,7 +28,8 @@ void picture_free(struct picture *picture);
 ntap_status picture_crop(const struct picture *picture, const struct box *box,
                          struct picture *cropped, ntap_error *err);
 
-/** Pixels divided by 255 (torchvision's ToTensor). */
+/** Pixels divided by the largest number that they can have, as torchvision's ToTensor does with
+ *  255. */
 ntap_status picture_from_image(const struct image *image, struct picture *picture, ntap_error *err);
 
 /** Resizes, if the options ask for it (torchvision's Resize, with antialiasing). */

@@ -35,7 +35,7 @@ static void print_text_line(const char *message) {
     char line[NTAP_ERROR_MESSAGE_SIZE + 64];
     snprintf(line, sizeof line, "%s", message);
     for (char *c = line; *c != '\0'; ++c) {
-        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+        if (text_is_control(*c)) {
             *c = ' ';
         }
     }

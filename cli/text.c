@@ -61,6 +61,14 @@ void text_pad(size_t width, size_t column_width) {
     }
 }
 
+bool text_is_control(char c) { return (unsigned char)c < ' ' || c == 0x7f; }
+
+void text_print(FILE *stream, const char *text) {
+    for (; *text != '\0'; ++text) {
+        putc(text_is_control(*text) ? ' ' : *text, stream);
+    }
+}
+
 char *text_clean(const char *text) {
     char *clean = malloc(strlen(text) + 1);
     if (clean == NULL) {

@@ -23,6 +23,12 @@ size_t text_terminal_width(FILE *stream);
 /** Prints spaces until a text of @p width columns fills @p column_width. */
 void text_pad(size_t width, size_t column_width);
 
+/** Whether a byte of a text would break a line, or command a terminal. */
+bool text_is_control(char c);
+
+/** Prints a text with a space for every control character. */
+void text_print(FILE *stream, const char *text);
+
 /** Copies a text, with '?' for every byte that is not valid UTF-8 (file names may hold any
  *  bytes). NULL if there is no memory; free() it. */
 char *text_clean(const char *text);

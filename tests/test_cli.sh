@@ -213,6 +213,14 @@ section_help() {
 
     misused "no command is a usage error" "a command is missing"
     misused "an unknown command is a usage error that names it" "'frobnicate'" frobnicate
+    misused "a misspelt command gets a suggestion" "'layer'; did you mean 'layers'?" layer
+    misused "help is an option" "'help'; did you mean '--help'?" help
+    misused "a misspelt option gets a suggestion" "'--versoin'; did you mean '--version'?" --versoin
+    misused "an unknown command is reported in JSON" "NTAP_ERROR_INVALID_ARGUMENT *'nope'" \
+        nope --json
+    run --json nope
+    report "--json before the command is reported in JSON" \
+        "$(grep -v "^{\"error\":.*there is no option '--json'.*}$" "$box/err")"
 }
 
 section_layers_usage() {
@@ -224,6 +232,14 @@ section_layers_usage() {
         layers "$mlp" --input
     misused "layers: standard input cannot be MODEL and input" "standard input" \
         layers - --input -
+    misused "an abbreviated option is refused with its whole name" "'--inp'*'--input'?" \
+        layers "$mlp" --inp f/mlp.x.npy
+    misused "a misspelt option's value is no part of the suggestion" "'--nethod=x'*'--method'?" \
+        layers "$mlp" --nethod=x
+    misused "options end behind --" "unexpected argument '--values'" \
+        layers -- "$mlp" --values
+    cp "$mlp" ./-m.pt
+    works "a model behind -- may begin with a dash" layers -- -m.pt
     misused "layers: --method twice is a usage error" "--method is given twice" \
         layers "$mlp" --method encode --method forward
 }
@@ -255,6 +271,10 @@ section_attribute_values() {
         "${right[@]}" --neuron ::-1
     misused "attribute: --size is at least 1" "--size '0'" "${most[@]}" --size 0
     misused "attribute: --std is not 0" "--std '0'" "${most[@]}" --std 0
+    misused "attribute: a misspelt option gets a suggestion" \
+        "'--outptu'; did you mean '--output'?" "${most[@]}" --outptu x.npy
+    misused "attribute: a heatmap is not named like another format" "--heatmap 'map.JPG'*PNG" \
+        "${most[@]}" --heatmap map.JPG
 }
 
 section_attribute_usage() {
@@ -277,6 +297,29 @@ section_attribute_usage() {
     fails "attribute: no file is written twice under two names" 2 "twice" attribute \
         f/twoinputs.scripted.pt --layer both --neuron 1 --input f/twoinputs.x.npy \
         --input f/twoinputs.y.npy --output same.npy --output ./same.npy
+}
+
+section_overwriting() {
+    local right=(attribute model.pt --layer fc1 --neuron 4 --input x.npy)
+    cp "$mlp" model.pt
+    cp f/mlp.x.npy x.npy
+    ln -s model.pt link.pt
+    ln x.npy hard.npy
+    cksum model.pt x.npy >"$box/sums"
+    misused "--output does not overwrite MODEL" "--output './model.pt'*MODEL 'model.pt'" \
+        "${right[@]}" --output ./model.pt
+    misused "--heatmap does not overwrite MODEL by a link" "--heatmap 'link.pt'*MODEL 'model.pt'" \
+        "${right[@]}" --output got.npy --heatmap link.pt
+    misused "--output does not overwrite --input, in JSON" \
+        "NTAP_ERROR_INVALID_ARGUMENT *--output 'hard.npy'*--input 'x.npy'" \
+        "${right[@]}" --output hard.npy --json
+    misused "--output does not overwrite an --arg file" "--output 'x.npy'*--arg file 'hard.npy'" \
+        attribute "$mlp" --layer fc1 --neuron 4 --input f/mlp.x.npy --arg '[1,(@hard.npy,)]' \
+        --output x.npy
+    run attribute model.pt --layer fc1 --neuron 4 --input - --output x.npy <hard.npy
+    report "--output does not overwrite standard input" \
+        "$([ "$status" = 2 ] || echo "exit status $status, expected 2")"
+    report "models and inputs are as they were" "$(cksum model.pt x.npy | diff "$box/sums" -)"
 }
 
 section_arg_usage() {
@@ -465,6 +508,27 @@ layer               class
 │  └─ encoder.unused
 │                   Linear
 └─ head             Linear
+TREE
+    fi
+
+    if script -qec true /dev/null >/dev/null 2>&1; then
+        command="neurotap layers f/cnn.scripted.pt --input f/cnn.x.npy"
+        script -qec "stty cols 56; '$neurotap' ${command#* }" typescript >"$box/raw" 2>"$box/err"
+        status=$?
+        tr -d '\r' <"$box/raw" >"$box/out"
+        shows "layers fits names to a terminal before outputs" \
+            "conv1   Conv2d                 1  float32\[2, 5, 8, 9\]*avgpool
+│          AdaptiveAvgPool2d      1  float32\[2, 6, 1, 1\]"
+        script -qec "stty cols 40; '$neurotap' ${command#* }" typescript >"$box/raw" 2>"$box/err"
+        tr -d '\r' <"$box/raw" | head -n 7 >"$box/out"
+        prints "layers gives outputs lines of their own where a terminal is narrow" <<'TREE'
+forward(Tensor x) -> Tensor
+
+layer       class              calls
+(model)     Cnn                    1
+  float32[2, 4]
+├─ conv1    Conv2d                 1
+│    float32[2, 5, 8, 9]
 TREE
     fi
 
@@ -702,6 +766,8 @@ section_layer() {
         attribute "${reused[@]}" --neuron 1 --call 4 --output got.npy
     fails "B11 an unknown layer is refused with the nearest names" 1 "'fc11'*'fc1'" \
         attribute "$mlp" --layer fc11 --neuron 0 --input f/mlp.x.npy --output got.npy
+    fails "B8 (model) is no path, and the path is told" 1 "'(model)' not found*--layer ''" \
+        attribute "$mlp" --layer '(model)' --neuron 2 --input f/mlp.x.npy --output got.npy
     fails "B11 a layer that never runs is refused, in JSON" 1 "NTAP_ERROR_NOT_FOUND *'orphan'" \
         attribute f/nevercalled.scripted.pt --layer orphan --neuron 1 \
         --input f/nevercalled.x.npy --json
@@ -716,7 +782,7 @@ section_model() {
         f/cnn_f64.traced.pt --layer conv2 --neuron 5,1,0 --input f/cnn_f64.x5.npy \
         --device cpu,cpu,cpu --threads 3
     fails "B16 a replica's device that is not there is refused, and which one" 1 \
-        "devices\[1\]*cuda:99" attribute f/cnn_f64.traced.pt --layer conv2 --neuron 5,1,0 \
+        "--device*cuda:99" attribute f/cnn_f64.traced.pt --layer conv2 --neuron 5,1,0 \
         --input f/cnn_f64.x5.npy --device cpu,cuda:99 --output got.npy
     gradient "B14 complex numbers" f/complex.parts.output.2.grad.npy \
         f/complex.scripted.pt --layer parts --neuron 2 --input f/complex.z.npy
@@ -732,8 +798,8 @@ section_model() {
     gradient "B23 --unused zero" \
         "f/twoinputs.a.output.1.zero.grad0.npy f/twoinputs.a.output.1.zero.grad1.npy" \
         f/twoinputs.scripted.pt --layer a "${two[@]}" --unused zero
-    fails "--device: a GPU that is not there is refused, and named" 1 "cuda:99" \
-        attribute "$mlp" --layer fc1 --neuron 1 --input f/mlp.x.npy --device cuda:99 \
+    fails "--device: a GPU that is not there is refused, and named" 1 "--device: *cuda:99" \
+        attribute d/squares.pt --layer square --neuron : --input d/rgb.png --device cuda:99 \
         --output got.npy
 }
 
@@ -801,7 +867,9 @@ section_images() {
         --output got_gray.npy --input d/palette_alpha.png --input d/gray16.png
     holds "a palette gives colours, alpha is left out" got.npy 1e-6 "<f4 (1, 3, 1, 3)" \
         $(doubled 0 1 0 255 10 102 0 20 204 51 30)
-    holds "16 bits become 8" got_gray.npy 1e-6 "<f4 (1, 1, 1, 4)" $(doubled 0 1 0 1 128 255)
+    # 1000 of 65535 are 3.891... of 255.
+    holds "16 bits keep their precision" got_gray.npy 1e-6 "<f4 (1, 1, 1, 4)" \
+        $(doubled 0 1 0 3.89105058 128 255)
 
     # Two blocks of 64 pixels in each channel.
     planes=$(for value in $colours; do printf "$value %.0s" {1..64}; done)
@@ -815,6 +883,12 @@ section_images() {
         --input d/gray.jpg --mean .485,.456,.406 --std .229,.224,.225
     holds "three means make a gray image three channels" got.npy 0.02 "<f4 (1, 3, 16, 8)" \
         $(doubled .485 .229 $planes) $(doubled .456 .224 $planes) $(doubled .406 .225 $planes)
+
+    works "a gray image with three numbers of --std" "${squares[@]}" --input d/gray.jpg \
+        --std .229,.224,.225
+    holds "three numbers of --std make a gray image three channels" got.npy 0.02 \
+        "<f4 (1, 3, 16, 8)" $(doubled 0 .229 $planes) $(doubled 0 .224 $planes) \
+        $(doubled 0 .225 $planes)
 
     tolerance=1e-4 gradient "--size S resizes the shorter edge, the other one rounds down" \
         d/wide_3x4.npy d/squares.pt --layer square --neuron : --input d/wide.png --size 3
@@ -913,6 +987,11 @@ section_outputs() {
         "${right[@]}" --output /dev/full --json
     stdout=/dev/full fails "a full standard output is an error" 1 "standard output: No space" \
         "${right[@]}" --output -
+    TMPDIR=/nonexistent run "${right[@]}" --output -
+    report "a missing temporary folder is named" "$(grep -vF "temporary file in '/nonexistent'" \
+        "$box/err")$([ "$status" = 1 ] || echo "exit status $status, expected 1")"
+    works "a file name may have control characters" "${right[@]}" --output $'odd\e[1m\n.npy'
+    shows "control characters in file names do not reach the terminal" "-> odd \[1m .npy"
     fails "B26 a second output that fails leaves no first" 1 "'no/b.npy'" \
         "${two[@]}" --output a.npy --output no/b.npy
     echo old >old.npy
@@ -1021,9 +1100,9 @@ section_progress() {
 
 # --- All of it, as many sections at a time as there are processors
 
-all_sections=(help layers_usage attribute_values attribute_usage arg_usage layers_tree layers_run
-    values frozen value method neuron neurons bench arg layer model files images heatmap bad_models
-    bad_inputs outputs signals interrupt progress)
+all_sections=(help layers_usage attribute_values attribute_usage overwriting arg_usage layers_tree
+    layers_run values frozen value method neuron neurons bench arg layer model files images heatmap
+    bad_models bad_inputs outputs signals interrupt progress)
 
 run_section() {
     box=$folder/$1

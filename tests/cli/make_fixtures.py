@@ -102,7 +102,7 @@ def ramp(height, width, channels):
 def save_png_images():
     Image.fromarray(ramp(2, 3, 3)).save(HERE / "rgb.png", optimize=True)
     Image.fromarray(ramp(5, 7, 3)).save(HERE / "wide.png", optimize=True)
-    wide_gray = np.array([[0, 257, 32896, 65535]], dtype=np.uint16)
+    wide_gray = np.array([[0, 1000, 32896, 65535]], dtype=np.uint16)
     Image.fromarray(wide_gray).save(HERE / "gray16.png", optimize=True)
     palette = Image.new("P", (3, 1))
     palette.putpalette([255, 0, 51, 10, 20, 30, 0, 102, 204])
