@@ -95,7 +95,10 @@ void check_ending(const ByteSource &source, const std::string &name) {
     if (source.size() >= 4)
         source.read(0, signature, 4);
     if (std::memcmp(signature, "PK\3\4", 4) != 0)
-        bad_file(name, "is not a PyTorch file: it is no zip archive");
+        bad_file(name, source.size() == 0
+                           ? "is not a PyTorch file: it is empty"
+                           : "is not a PyTorch file: it is no zip archive, which torch.jit.save() "
+                             "and torch.save() write");
     if (source.size() >= kEndOfDirectory)
         source.read(source.size() - kEndOfDirectory, signature, 4);
     if (std::memcmp(signature, "PK\5\6", 4) != 0)

@@ -12,15 +12,20 @@ constexpr size_t kLarge = 1 << 17;
 at::Tensor make_large_zeros(at::IntArrayRef sizes, const at::TensorOptions &options, size_t count) {
     void *memory = std::calloc(count, options.dtype().itemsize());
     if (memory == nullptr)
-        fail(NTAP_ERROR_OUT_OF_MEMORY, "out of memory: ", count, " elements");
+        fail(NTAP_ERROR_OUT_OF_MEMORY, "out of memory: a tensor of ", sizes, " takes ",
+             count * options.dtype().itemsize(), " bytes");
     return at::for_blob(memory, sizes).context(memory, std::free).options(options).make_tensor();
 }
 
 } // namespace
 
 at::Tensor make_zeros(at::IntArrayRef sizes, const at::TensorOptions &options) {
+    int64_t bytes = static_cast<int64_t>(options.dtype().itemsize());
+    for (const int64_t size : sizes)
+        if (__builtin_mul_overflow(bytes, size, &bytes))
+            fail(NTAP_ERROR_OUT_OF_MEMORY, "out of memory: there is none for a tensor of ", sizes);
     const auto count = static_cast<size_t>(c10::multiply_integers(sizes));
-    const bool large = count * options.dtype().itemsize() >= kLarge;
+    const bool large = static_cast<size_t>(bytes) >= kLarge;
     if (large && options.device().is_cpu())
         return make_large_zeros(sizes, options, count);
     return at::zeros(sizes, options);

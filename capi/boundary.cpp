@@ -36,9 +36,14 @@ std::string one_line(const std::string &text) {
     return line;
 }
 
+// The end of an overlong message from libtorch is rarely the useful part; %s truncates it.
 ntap_status report(ntap_error *err, ntap_status status, const std::string &text) {
-    // The end of an overlong message from libtorch is rarely the useful part; %s truncates it.
-    return ntap_error_set(err, status, "%s", one_line(without_traceback(text)).c_str());
+    return ntap_error_set(err, status, "%s", text.c_str());
+}
+
+std::string text_of(const std::exception &error) {
+    const auto *of_libtorch = dynamic_cast<const c10::Error *>(&error);
+    return of_libtorch == nullptr ? error.what() : of_libtorch->what_without_backtrace();
 }
 
 std::string model_message(const torch::jit::JITException &error) {
@@ -55,27 +60,48 @@ bool is_host_memory(const std::string &text) {
            text.find("std::bad_alloc") != std::string::npos;
 }
 
+// "[enforce fail at …] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.
+// …"
+std::string without_allocator(const std::string &text) {
+    const size_t tried = text.find("tried to allocate ");
+    return tried == std::string::npos
+               ? text
+               : "out of memory: libtorch " + text.substr(tried, text.find('.', tried) - tried);
+}
+
+ntap_status translate_text(ntap_error *err, ntap_status fallback, const std::exception &error) {
+    const std::string text = text_of(error);
+    return is_host_memory(text) ? report(err, NTAP_ERROR_OUT_OF_MEMORY, without_allocator(text))
+                                : report(err, fallback, one_line(without_traceback(text)));
+}
+
 ntap_status translate(ntap_error *err, ntap_status fallback) {
     try {
         throw;
     } catch (const Failure &error) {
-        return ntap_error_set(err, error.status(), "%s", one_line(error.what()).c_str());
+        return report(err, error.status(), one_line(error.what()));
     } catch (const std::bad_alloc &) {
         throw; // needs no message, and there may be no memory for one
     } catch (const c10::OutOfMemoryError &error) {
-        return report(err, NTAP_ERROR_DEVICE_OUT_OF_MEMORY, error.what_without_backtrace());
-    } catch (const c10::Error &error) {
-        const std::string text = error.what_without_backtrace();
-        return report(err, is_host_memory(text) ? NTAP_ERROR_OUT_OF_MEMORY : fallback, text);
+        return report(err, NTAP_ERROR_DEVICE_OUT_OF_MEMORY, message_of(error));
     } catch (const torch::jit::JITException &error) {
-        return report(err, NTAP_ERROR_MODEL, model_message(error));
+        return report(err, NTAP_ERROR_MODEL, one_line(without_traceback(model_message(error))));
     } catch (const std::exception &error) {
-        const std::string text = error.what();
-        return report(err, is_host_memory(text) ? NTAP_ERROR_OUT_OF_MEMORY : fallback, text);
+        return translate_text(err, fallback, error);
     }
 }
 
 } // namespace
+
+std::string message_of(const std::exception &error) {
+    return one_line(without_traceback(text_of(error)));
+}
+
+bool is_out_of_memory(const std::exception &error) {
+    return dynamic_cast<const std::bad_alloc *>(&error) != nullptr ||
+           dynamic_cast<const c10::OutOfMemoryError *>(&error) != nullptr ||
+           is_host_memory(text_of(error));
+}
 
 ntap_status translate_exception(ntap_error *err, ntap_status fallback) noexcept {
     try {

@@ -45,6 +45,10 @@ class QuietWarnings {
 // one, would take all cores.
 inline void settle_num_threads() { (void)at::get_num_threads(); }
 
+// What an exception of libtorch says, in one line; whether it says that memory has run out.
+std::string message_of(const std::exception &error);
+bool is_out_of_memory(const std::exception &error);
+
 // Turns the exception in flight into a status and a message. `fallback` is the status of errors
 // that say nothing of their kind: what the caller was doing.
 ntap_status translate_exception(ntap_error *err, ntap_status fallback) noexcept;

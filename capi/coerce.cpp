@@ -265,17 +265,21 @@ void coerce_argument(const c10::FunctionSchema &schema, size_t index, const ntap
     stack.push_back(expanded(value, parameter, describe_parameter(schema, parameter), tensor_view));
 }
 
+void require_values(const ntap_value *const *values, size_t n_values) {
+    if (n_values > 0)
+        require_not_null(values, "args");
+    for (size_t i = 0; i < n_values; ++i)
+        if (values[i] == nullptr)
+            fail(NTAP_ERROR_INVALID_ARGUMENT, "args[", i, "] is NULL");
+}
+
 void coerce_arguments(const c10::FunctionSchema &schema, const ntap_value *const *values,
                       size_t n_values, c10::function_ref<TensorView(size_t)> view_of,
                       std::vector<c10::IValue> &stack) {
-    if (n_values > 0)
-        require_not_null(values, "args");
+    require_values(values, n_values);
     const size_t first = stack.size();
-    for (size_t i = 0; i < n_values; ++i) {
-        if (values[i] == nullptr)
-            fail(NTAP_ERROR_INVALID_ARGUMENT, "args[", i, "] is NULL");
+    for (size_t i = 0; i < n_values; ++i)
         coerce_argument(schema, first + i, *values[i], view_of(i), stack);
-    }
     coerce_defaults(schema, stack);
 }
 

@@ -134,8 +134,10 @@ void refuse_lent(const std::string &what) {
 void callback_failed(const std::string &what, ntap_status status, const ntap_error &err) {
     if (err.message[0] != '\0')
         throw Failure(status, err.message);
-    fail(status, what, status == NTAP_ERROR_STOPPED ? " stopped the run" : " failed with ",
-         status == NTAP_ERROR_STOPPED ? "" : ntap_status_name(status));
+    if (status == NTAP_ERROR_STOPPED)
+        fail(status, what, " stopped the run");
+    fail(status, what, " failed with ", ntap_status_name(status), " (", static_cast<int>(status),
+         ")");
 }
 
 Hook::~Hook() {

@@ -61,5 +61,5 @@ ntap_status capi_module_load(const char *path, const ntap_load_options *options,
 ntap_status capi_module_load_memory(const void *data, size_t size, const ntap_load_options *options,
                                     ntap_module **module, ntap_error *err) {
     return guarded(err, NTAP_ERROR_FILE,
-                   [&] { load(open_memory(data, size), "model in memory", *options, module); });
+                   [&] { load(open_memory(data, size), "<memory>", *options, module); });
 }

@@ -127,7 +127,8 @@ ntap_status ntap_module_capture(const ntap_module *module, const char *const *la
     NTAPI_REQUIRE(captured, err);
     NTAPI_TRY(ntapi_require_side(side, err));
     if (n_layers == 0)
-        return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT, "n_layers is 0; expected layers");
+        return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT,
+                              "n_layers is 0; expected at least 1");
     NTAPI_TRY(ntapi_require_layers(module, layers, n_layers, err));
     const wanted which = {layers, n_layers, side};
     const ntapi_parallel_call call = {capture, &which, n_layers};

@@ -22,9 +22,9 @@ ntap_status ntapi_options_read(void *options, size_t size, const void *given, nt
                               given_size);
     if (given_size > size && !is_zero((const unsigned char *)given + size, given_size - size))
         return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT,
-                              "options hold settings that this version of neurotap (%s) does not "
-                              "know",
-                              ntap_version());
+                              "options.struct_size is %zu, and the settings behind the first %zu "
+                              "bytes are not 0; neurotap %s does not know them",
+                              given_size, size, ntap_version());
     memcpy(options, given, given_size < size ? given_size : size);
     return NTAP_OK;
 }

@@ -130,8 +130,8 @@ static ntap_status check_neuron(const callback_call *call, int64_t batch,
 /* What the callback says of its failure, or at least that it failed. */
 static ntap_status callback_failed(const callback_call *call, ntap_status status, ntap_error *err) {
     if (call->err.message[0] == '\0')
-        return ntap_error_set(err, status, "the selector callback failed with %s",
-                              ntap_status_name(status));
+        return ntap_error_set(err, status, "the selector callback failed with %s (%d)",
+                              ntap_status_name(status), (int)status);
     return ntap_error_set(err, status, "%s", call->err.message);
 }
 

@@ -93,7 +93,7 @@ static ntap_status resolve_int(int64_t index, size_t dim, int64_t size,
                                const ntapi_layer_value *site, capi_range *range) {
     if (index < -size || index >= size)
         return ntap_error_set(site->err, NTAP_ERROR_SHAPE,
-                              "selector: index %lld is out of range for dimension %zu of layer "
+                              "index %lld is out of range for dimension %zu of layer "
                               "'%s', whose value is %s; expected %lld to %lld",
                               (long long)index, dim, site->layer, site->described, (long long)-size,
                               (long long)(size - 1));
@@ -125,16 +125,18 @@ static int has_slice(const ntap_selector *selector) {
 /* Without a slice every dimension needs an index, but for those that have nothing to choose. */
 static ntap_status check_count(const ntap_selector *selector, const ntapi_layer_value *site) {
     const size_t ndim = site->ndim;
-    int fits = selector->count <= ndim - 1;
+    const int too_many = selector->count > ndim - 1;
+    int fits = !too_many;
     for (size_t dim = selector->count + 1; fits && dim < ndim && !has_slice(selector); ++dim)
         fits = site->sizes[dim] == 1;
     if (fits)
         return NTAP_OK;
     return ntap_error_set(site->err, NTAP_ERROR_SHAPE,
-                          "selector has %zu %s, but the value of layer '%s' is %s; expected %zu "
-                          "(one for each dimension after the first), or a slice",
+                          "selector has %zu %s, but the value of layer '%s' is %s; expected %s%zu "
+                          "(one for each dimension after the first)%s",
                           selector->count, selector->count == 1 ? "index" : "indices", site->layer,
-                          site->described, ndim - 1);
+                          site->described, too_many ? "at most " : "", ndim - 1,
+                          too_many ? "" : ", or a slice");
 }
 
 ntap_status ntapi_selector_ranges(const ntap_selector *selector, const ntapi_layer_value *site,

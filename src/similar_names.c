@@ -1,6 +1,7 @@
 /* Suggestions for misspelt names. */
 #include "internal.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,12 @@ static size_t smallest(size_t a, size_t b, size_t c) {
     return ab < c ? ab : c;
 }
 
-/* Levenshtein's distance: insertions, deletions and replacements of characters. */
+static size_t differ(char a, char b) {
+    return tolower((unsigned char)a) != tolower((unsigned char)b);
+}
+
+/* Levenshtein's distance: insertions, deletions and replacements of characters, whose case does not
+ * count. */
 static size_t edit_distance(const char *a, const char *b) {
     size_t row[LONGEST_NAME + 1];
     const size_t length_a = strlen(a);
@@ -26,7 +32,7 @@ static size_t edit_distance(const char *a, const char *b) {
         row[0] = i;
         for (size_t j = 1; j <= length_b; ++j) {
             const size_t above = row[j];
-            row[j] = smallest(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+            row[j] = smallest(above + 1, row[j - 1] + 1, diagonal + differ(a[i - 1], b[j - 1]));
             diagonal = above;
         }
     }
@@ -51,7 +57,7 @@ static void insert(suggestion *best, suggestion candidate) {
     }
 }
 
-/* "conv1" is near "layer1.0.conv1", and "add:1" near "layer1.0/add:1". */
+/* "conv1" is near "layer1.0.conv1", "add:1" near "layer1.0/add:1", and "model.fc" near "fc". */
 static int is_tail(const char *name, const char *candidate) {
     const size_t length = strlen(name);
     const size_t whole = strlen(candidate);
@@ -60,7 +66,8 @@ static int is_tail(const char *name, const char *candidate) {
 }
 
 static size_t distance_between(const char *name, const char *candidate) {
-    return is_tail(name, candidate) ? 1 : edit_distance(name, candidate);
+    return is_tail(name, candidate) || is_tail(candidate, name) ? 1
+                                                                : edit_distance(name, candidate);
 }
 
 void ntapi_suggest(const char *name, size_t count,

@@ -183,6 +183,15 @@ static void a_message_of_stray_bytes_is_cut(void **state) {
     assert_true(strlen(err.message) <= NTAP_ERROR_MESSAGE_SIZE - 1);
 }
 
+/* Names that callers pass may be anything; the message stays UTF-8, on one line. */
+static void bytes_that_are_no_text_are_replaced(void **state) {
+    ntap_error err;
+    (void)state;
+    (void)ntap_error_set(&err, NTAP_ERROR_INTERNAL, "%s",
+                         "a\xff\xc0\xaf|\xed\xa0\x80|\xe2\x82|\xf5z\x7f\x1b\n\xc3\xa9\xe2\x82\xac");
+    assert_string_equal(err.message, "a???|???|??|?z   \xc3\xa9\xe2\x82\xac");
+}
+
 /* ---- devices ---- */
 
 static void check_device(const char *text, ntap_device_type type, int32_t index) {
@@ -287,6 +296,7 @@ int main(void) {
         cmocka_unit_test(a_character_at_the_cut_stays_in_one_piece),
         cmocka_unit_test(characters_before_the_end_stay),
         cmocka_unit_test(a_message_of_stray_bytes_is_cut),
+        cmocka_unit_test(bytes_that_are_no_text_are_replaced),
         cmocka_unit_test(devices_are_parsed),
         cmocka_unit_test(other_notations_are_refused),
         cmocka_unit_test(there_is_one_cpu),

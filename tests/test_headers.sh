@@ -73,6 +73,15 @@ for path in "$include"/neurotap/*.h; do
 done
 in_every_language "a user's program" "$use"
 
+# "@param err" is the last of a function's parameters: nothing goes on behind it that belongs elsewhere.
+if ! awk '/^ \* @param err/ { described = 1; next }
+          /^ \*   / { next }
+          described && /^ \* [^@]/ { print "FAILED: " FILENAME ":" FNR ": behind @param err: " $0; bad = 1 }
+          { described = 0 }
+          END { exit bad }' "$include"/neurotap/*.h; then
+    failures=$((failures + 1))
+fi
+
 # "$@" is TORCH_FLAGS.
 torch_use='
 #include <neurotap/torch.hpp>

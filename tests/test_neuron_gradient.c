@@ -321,7 +321,7 @@ static void b1_out_of_range_names_the_valid_range(void **state) {
 static void b2_too_many_indices_name_how_many_there_may_be(void **state) {
     (void)state;
     assert_selector_fails("1,1", "selector has 2 indices");
-    assert_selector_fails("1,:", "expected 1");
+    assert_selector_fails("1,:", "expected at most 1");
 }
 
 static void b11_an_unknown_layer_suggests_near_names(void **state) {

@@ -141,9 +141,24 @@ static void the_overloads_that_exist_are_listed(void **state) {
     assert_message("'aten::sum.dim_IntList'");
 }
 
-static void one_of_several_overloads_has_to_be_named(void **state) {
+static void the_overload_that_fits_is_found(void **state) {
     (void)state;
-    check_call_fails(NTAP_ERROR_NOT_FOUND, "aten::select", 1, 1, counting());
+    check_floats(call("aten::add", 2, counting(), counting()), VALUES(0, 2, 4, 6, 8, 10),
+                 SHAPE(2, 3));
+    check_floats(call("aten::mul", 2, counting(), make_double(0.5)), VALUES(0, 0.5, 1, 1.5, 2, 2.5),
+                 SHAPE(2, 3));
+    check_floats(call("aten::select", 3, counting(), make_int(0), make_int(1)), VALUES(3, 4, 5),
+                 SHAPE(3));
+}
+
+/* The error is that of "aten::add.Tensor", not that of "aten::add", which is of numbers. */
+static void the_overload_that_nearly_fits_says_why(void **state) {
+    (void)state;
+    check_call_fails(NTAP_ERROR_INVALID_ARGUMENT, "aten::add", 1, 2, counting(), make_string("x"));
+    assert_message("aten::add: argument 'other': expected Tensor, got string \"x\"");
+    assert_message("(the overloads are 'aten::add'");
+    assert_message("'aten::add.Tensor'");
+    check_call_fails(NTAP_ERROR_INVALID_ARGUMENT, "aten::select", 1, 1, counting());
     assert_message("'aten::select.int'");
 }
 
@@ -382,11 +397,11 @@ static void a_number_is_a_result(void **state) {
 static void another_count_of_results_is_refused(void **state) {
     (void)state;
     check_call_fails(NTAP_ERROR_INVALID_ARGUMENT, "aten::relu", 0, 1, counting());
-    assert_message("n_outs is 0; 'aten::relu' has 1 result");
+    assert_message("n_outs is 0; expected 1, the number of results of 'aten::relu'");
     check_call_fails(NTAP_ERROR_INVALID_ARGUMENT, "aten::relu", 2, 1, counting());
     assert_message("n_outs is 2");
     check_call_fails(NTAP_ERROR_INVALID_ARGUMENT, "aten::topk", 1, 2, counting(), make_int(1));
-    assert_message("n_outs is 1; 'aten::topk' has 2 results");
+    assert_message("n_outs is 1; expected 2, the number of results of 'aten::topk'");
 }
 
 /* Python gets None where the operator leaves a result out. */
@@ -684,7 +699,8 @@ int main(void) {
         cmocka_unit_test(an_unknown_namespace_is_not_found),
         cmocka_unit_test(what_resembles_nothing_is_just_not_found),
         cmocka_unit_test(the_overloads_that_exist_are_listed),
-        cmocka_unit_test(one_of_several_overloads_has_to_be_named),
+        cmocka_unit_test(the_overload_that_fits_is_found),
+        cmocka_unit_test(the_overload_that_nearly_fits_says_why),
         cmocka_unit_test(an_operator_of_the_compiler_is_unsupported),
         cmocka_unit_test(defaults_stand_for_what_is_left_out),
         cmocka_unit_test(keyword_only_parameters_are_positional),

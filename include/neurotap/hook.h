@@ -115,8 +115,8 @@ typedef struct ntap_hook ntap_hook;
  * It runs on whichever thread was the last to use the hook. May be NULL. If this call fails, it is
  * not called.
  * @param[out] hook  the handle, for ntap_hook_remove(), also after the module was freed: one that
+ *                   is never removed leaks. NULL if the hook shall stay as long as the module.
  * @param err        filled on failure; may be NULL
- * is never removed leaks. NULL if the hook shall stay as long as the module.
  * @return NTAP_OK, or NTAP_ERROR_NOT_FOUND (no such layer, with near names; or nothing in the
  *         program calls it), NTAP_ERROR_UNSUPPORTED (the model cannot be instrumented)
  *

@@ -97,8 +97,8 @@ NTAP_API const char *ntap_module_layer_type(const ntap_module *module, size_t in
  *
  * @param module      safe to use from several threads at once
  * @param[out] count  the number of values; those that are the result of a layer, or of the model,
+ *                    are not counted
  * @param err         filled on failure; may be NULL
- * are not counted
  * @return NTAP_OK, or NTAP_ERROR_UNSUPPORTED (the model cannot be instrumented)
  *
  * The first call looks through the whole program, which takes milliseconds (a second for a scripted
