@@ -143,7 +143,7 @@ at::Tensor constant_operand(const TapeRecorder &r, const Value *value, const Siz
         return at::scalar_tensor(real_number(recorded.constant), at::kDouble);
     if (recorded.kind == Recorded::Kind::kConstant && recorded.constant.isTensor() &&
         recorded.constant.toTensor().dim() == 0) { // a number in a trace
-        const at::Tensor number = recorded.constant.toTensor();
+        at::Tensor number = recorded.constant.toTensor();
         require(!number.is_complex() && number.scalar_type() != at::kBool &&
                 (number.is_cpu() || number.is_cuda()));
         return number;
