@@ -33,7 +33,7 @@ void put_transposed(TapeRecorder &r, const Node *node, const TransposedInputs &h
         require(result.back() > 0);
     }
     const TapeConvolution parts{weight, r.bias(node->input(2), result[1]), how.groups,
-                                r.keeps_weights()};
+                                r.weight_copies()};
     r.put(node, make_transposed_convolution(windows, parts), {r.tensor(node->input(0))}, result);
 }
 
@@ -100,7 +100,7 @@ at::Tensor weights_of(const TapeRecorder &r, const Node *node, size_t dim, int64
     require(product_of(size, size) <= kMostElements);
     const int64_t result = ask(r, node, dim, at::zeros({1, size}, options)).size(1);
     require(product_of(size, result) <= kMostElements);
-    const at::Tensor weights = ask(r, node, dim, at::eye(size, options));
+    at::Tensor weights = ask(r, node, dim, at::eye(size, options));
     require(!is_ambiguous(node, weights));
     return weights;
 }

@@ -34,7 +34,7 @@ void put_convolution(TapeRecorder &r, const Node *node, const ConvolutionInputs 
         result.push_back(windows.back().outputs(0, padded, false));
     }
     const TapeConvolution parts{weight, r.bias(node->input(2), kernel[0]), how.groups,
-                                r.keeps_weights()};
+                                r.weight_copies()};
     r.put(node, make_convolution(windows, parts), {r.tensor(node->input(0))}, result);
 }
 
@@ -235,10 +235,9 @@ void put_pad(TapeRecorder &r, const Node *node, const std::string &mode, double 
     const size_t n = r.sizes(node->input(0)).size() - 2;
     const Pads pads = read_pads(r, node->input(1), n);
     const bool is_for_all = r.constant(node->input(1)).toListRef().size() == 2 * n;
+    require(mode == "constant" || is_for_all);
     if (mode == "constant")
         put_constant_pad(r, node, pads, value);
-    else if (!is_for_all)
-        throw NotRecordable();
     else if (mode == "reflect")
         put_gather_pad(r, node, pads, mirrored, 1);
     else if (mode == "replicate")
