@@ -1,6 +1,7 @@
 // Models that are TorchScript modules.
 #pragma once
 
+#include "kept_tensor.hpp"
 #include "model.hpp"
 #include "program.hpp"
 
@@ -29,8 +30,12 @@ class ScriptModel : public Model {
     // it up.
     std::shared_ptr<const Program> program(const Taps &taps, bool whole,
                                            const HookSet *hooks) const;
-    // Whether nobody else holds the model, or what it is a replica of.
-    bool is_its_own() const { return source_ ? source_->is_its_own() : !shared_; }
+    // What tapes keep; NULL if someone else holds the model, or what it is a replica of.
+    WeightCopies *weight_copies() const {
+        if (source_)
+            return source_->weight_copies();
+        return shared_ ? nullptr : &weight_copies_;
+    }
     bool still_holds(const Program &program) const { return !shared_ || program.holds(); }
 
   private:
@@ -61,6 +66,7 @@ class ScriptModel : public Model {
     std::shared_ptr<const ScriptModel> source_; // of a replica
     std::vector<ObjectPtr> objects_;            // of layers_
     std::shared_ptr<HookRegistry> hooks_ = std::make_shared<HookRegistry>();
+    mutable WeightCopies weight_copies_;
     mutable std::mutex planning_mutex_; // of what follows
     mutable std::unique_ptr<const Catalog> catalog_;
     mutable std::map<ProgramKey, std::shared_ptr<const Program>> programs_;

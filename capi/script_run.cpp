@@ -184,7 +184,7 @@ std::shared_ptr<const Tape> ScriptRun::tape(const TapeCache::Key &inputs) const 
                      is_tensor))
         return nullptr;
     return plain_->tapes.find(
-        inputs, [&] { return TapeRecorder::record(*plain_, inputs, model_->is_its_own()); });
+        inputs, [&] { return TapeRecorder::record(*plain_, inputs, model_->weight_copies()); });
 }
 
 c10::IValue ScriptRun::run(RunContext &context, const Arguments &arguments) const {

@@ -4,14 +4,18 @@
 
 namespace neurotap {
 
-SubpixelConvolution::SubpixelConvolution(const SlidingWindows &windows, int64_t groups)
-    : ones_(windows.size(), 1), groups_(groups) {
+SubpixelConvolution::SubpixelConvolution(const SlidingWindows &windows, const at::Tensor &weight,
+                                         int64_t groups, WeightCopies *copies)
+    : ones_(windows.size(), 1), weight_(weight), groups_(groups) {
+    std::vector<int64_t> numbers{groups};
     for (const SlidingWindow &window : windows) {
         dimensions_.push_back(Dimension{window.stride, window.dilation,
                                         std::min(window.stride, window.kernel),
                                         (window.kernel + window.stride - 1) / window.stride});
         dilations_.push_back(window.dilation);
+        numbers.insert(numbers.end(), {window.stride, window.dilation});
     }
+    arranged_ = keep_copy(copies, weight, WeightCopies::Order::kSubpixel, numbers);
 }
 
 bool SubpixelConvolution::can(const SlidingWindows &windows) {
@@ -20,20 +24,21 @@ bool SubpixelConvolution::can(const SlidingWindows &windows) {
     });
 }
 
-// Operand position q * stride + phase is reached from outputs q - t by the kernel's elements
-// phase + stride * t: so each phase has a kernel of its own, turned round.
-at::Tensor SubpixelConvolution::arrange(const at::Tensor &weight) const {
-    const int64_t outputs = weight.size(0) / groups_;
-    const int64_t inputs = weight.size(1);
+// The weight as it computes with it. Operand position q * stride + phase is reached from outputs q
+// - t by the kernel's elements phase + stride * t: so each phase has a kernel of its own, turned
+// round.
+at::Tensor SubpixelConvolution::arrange() const {
+    const int64_t outputs = weight_.size(0) / groups_;
+    const int64_t inputs = weight_.size(1);
     std::vector<int64_t> pads, split{groups_, outputs, inputs}, turned, order{0, 2};
     for (size_t i = 0; i < dimensions_.size(); ++i) {
         const Dimension &d = dimensions_[i];
-        const int64_t kernel = weight.size(static_cast<int64_t>(i) + 2);
+        const int64_t kernel = weight_.size(static_cast<int64_t>(i) + 2);
         pads.insert(pads.begin(), {0, d.taps * d.stride - kernel});
         split.insert(split.end(), {d.taps, d.stride});
         turned.push_back(static_cast<int64_t>(3 + 2 * i));
     }
-    at::Tensor parts = at::constant_pad_nd(weight, pads).view(split);
+    at::Tensor parts = at::constant_pad_nd(weight_, pads).view(split);
     for (size_t i = 0; i < dimensions_.size(); ++i)
         parts = parts.narrow(turned[i] + 1, 0, dimensions_[i].phases);
     for (const int64_t taps : turned)
@@ -45,11 +50,9 @@ at::Tensor SubpixelConvolution::arrange(const at::Tensor &weight) const {
         sizes[0] *= d.phases;
         sizes.push_back(d.taps);
     }
-    return parts.flip(turned).permute(order).reshape(sizes);
-}
-
-at::Tensor SubpixelConvolution::pack(const at::Tensor &arranged) const {
-    return pack_weight(arranged, std::vector<int64_t>(ones_.size(), 0), ones_, dilations_, groups_);
+    const std::vector<int64_t> none(ones_.size(), 0);
+    return pack_weight(parts.flip(turned).permute(order).reshape(sizes), none, ones_, dilations_,
+                       groups_);
 }
 
 // From [examples, channels * phases, …] to [examples, channels, … * stride].
@@ -80,8 +83,7 @@ at::Tensor SubpixelConvolution::interleave(const at::Tensor &phases, int64_t cha
     return result.reshape(sizes);
 }
 
-at::Tensor SubpixelConvolution::run(const at::Tensor &gradient, const at::Tensor &weight,
-                                    const Sizes &operand,
+at::Tensor SubpixelConvolution::run(const at::Tensor &gradient, const Sizes &operand,
                                     const std::vector<int64_t> &padding) const {
     std::vector<int64_t> pads, first; // of the convolution; the first position of what it computes
     bool strided = false;
@@ -93,6 +95,7 @@ at::Tensor SubpixelConvolution::run(const at::Tensor &gradient, const at::Tensor
         first.push_back(padding[i] - skipped * d.stride);
         strided = strided || d.stride > 1;
     }
+    const at::Tensor weight = arranged_->get([&] { return arrange(); });
     at::Tensor result =
         at::mkldnn_convolution(gradient, weight, at::Tensor(), pads, ones_, dilations_, groups_);
     if (strided)

@@ -3,25 +3,22 @@
 // convolution of Shi et al. 2016, arXiv:1609.05158, whose appendix shows that they are the same).
 #pragma once
 
+#include "kept_tensor.hpp"
 #include "sliding_window.hpp"
 
 namespace neurotap {
 
 class SubpixelConvolution {
   public:
-    SubpixelConvolution(const SlidingWindows &windows, int64_t groups);
+    // Of the convolution with that weight; without `copies` nothing is kept of it.
+    SubpixelConvolution(const SlidingWindows &windows, const at::Tensor &weight, int64_t groups,
+                        WeightCopies *copies);
 
     // Not of kernels that are both dilated and strided.
     static bool can(const SlidingWindows &windows);
 
-    // What it takes of the convolution's weight: a copy in another order.
-    at::Tensor arrange(const at::Tensor &weight) const;
-    // Of an arranged weight: in the format that oneDNN computes with, if it is of two dimensions.
-    at::Tensor pack(const at::Tensor &arranged) const;
-
     // The gradient at an operand of these sizes, which the convolution padded so much at both ends.
-    // `weight` is arranged, and may be packed.
-    at::Tensor run(const at::Tensor &gradient, const at::Tensor &weight, const Sizes &operand,
+    at::Tensor run(const at::Tensor &gradient, const Sizes &operand,
                    const std::vector<int64_t> &padding) const;
 
   private:
@@ -31,11 +28,14 @@ class SubpixelConvolution {
         int64_t taps;   // of each phase's kernel
     };
 
+    at::Tensor arrange() const;
     at::Tensor interleave(const at::Tensor &phases, int64_t channels) const;
 
     std::vector<Dimension> dimensions_;
     std::vector<int64_t> dilations_, ones_;
+    at::Tensor weight_;
     int64_t groups_;
+    KeptTensorPtr arranged_;
 };
 
 // A convolution's weight of two dimensions in oneDNN's own format.

@@ -1,4 +1,3 @@
-#include "kept_tensor.hpp"
 #include "subpixel.hpp"
 #include "tape_operators.hpp"
 
@@ -32,8 +31,8 @@ class Convolution final : public TapeOperator {
   public:
     Convolution(const SlidingWindows &windows, const TapeConvolution &how)
         : windows_(windows), weight_(how.weight), bias_(how.bias), groups_(how.groups),
-          none_(windows.size(), 0), keeps_(how.keeps_weight), packed_(keeps_), reversed_(keeps_),
-          subpixel_(windows, how.groups) {
+          none_(windows.size(), 0), keeps_(how.copies != nullptr),
+          subpixel_(windows, how.weight, how.groups, how.copies) {
         bool pointwise = true;
         for (const SlidingWindow &window : windows) {
             strides_.push_back(window.stride);
@@ -43,6 +42,10 @@ class Convolution final : public TapeOperator {
         // No matter what it is then, libtorch takes oneDNN for a dilated kernel.
         if (pointwise)
             dilations_.assign(windows.size(), 2);
+        std::vector<int64_t> numbers{groups_};
+        numbers.insert(numbers.end(), strides_.begin(), strides_.end());
+        numbers.insert(numbers.end(), dilations_.begin(), dilations_.end());
+        packed_ = keep_copy(how.copies, weight_, WeightCopies::Order::kPacked, numbers);
     }
 
     Region needs(const Region &out, size_t /*operand*/) const override {
@@ -74,7 +77,7 @@ class Convolution final : public TapeOperator {
         const WindowStep step(windows_, how.out, false);
         auto sizes = padded_sizes(gradient.size(0), how.out, step);
         if (has_onednn(gradient) && prefers_subpixel(how.out, gradient.size(0)))
-            return {step.unpad(subpixel_.run(gradient, reversed_weight(), sizes, step.padding))};
+            return {step.unpad(subpixel_.run(gradient, sizes, step.padding))};
         const bool twice =
             sizes[0] == 1 && has_onednn(gradient) && c10::multiply_integers(sizes) <= kFewElements;
         if (twice) {
@@ -104,12 +107,8 @@ class Convolution final : public TapeOperator {
     at::Tensor weight_for(const Region &out, int64_t rows) const {
         if (!keeps_ || !is_few(out, rows))
             return weight_;
-        return packed_.get(
+        return packed_->get(
             [&] { return pack_weight(weight_, none_, strides_, dilations_, groups_); });
-    }
-
-    at::Tensor reversed_weight() const {
-        return reversed_.get([&] { return subpixel_.pack(subpixel_.arrange(weight_)); });
     }
 
     // At one position, and with nothing of the kernel outside, it is a product of matrices.
@@ -146,7 +145,7 @@ class Convolution final : public TapeOperator {
     int64_t groups_;
     std::vector<int64_t> strides_, dilations_, none_;
     const bool keeps_;
-    const KeptTensor packed_, reversed_;
+    KeptTensorPtr packed_;
     const SubpixelConvolution subpixel_;
 };
 

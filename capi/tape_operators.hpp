@@ -1,6 +1,7 @@
 // The operators that a tape can have.
 #pragma once
 
+#include "kept_tensor.hpp"
 #include "sliding_window.hpp"
 #include "tape.hpp"
 
@@ -16,7 +17,7 @@ struct TapeConvolution {
     at::Tensor weight;
     MaybeTensor bias;
     int64_t groups;
-    bool keeps_weight; // whether copies of it may be kept
+    WeightCopies *copies; // NULL if none may be kept
 };
 TapeOperatorPtr make_convolution(const SlidingWindows &windows, const TapeConvolution &how);
 
@@ -64,7 +65,7 @@ struct TapeBatchNorm {
     MaybeTensor weight, bias;
     at::Tensor mean, variance;
     double epsilon;
-    bool keeps_weights; // as above
+    bool keeps_weights; // whether copies of them may be kept
 };
 TapeOperatorPtr make_batch_norm(const TapeBatchNorm &norm);
 TapeOperatorPtr make_softmax(bool logarithmic); // over the channels

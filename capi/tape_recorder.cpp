@@ -234,8 +234,9 @@ bool TapeRecorder::view_weight(const Node *node) {
 
 // ---- the whole ----
 
-TapeRecorder::TapeRecorder(const Program &program, const TapeCache::Key &inputs, bool keeps_weights)
-    : dtype_(inputs.dtype), keeps_weights_(keeps_weights) {
+TapeRecorder::TapeRecorder(const Program &program, const TapeCache::Key &inputs,
+                           WeightCopies *copies)
+    : dtype_(inputs.dtype), weight_copies_(copies) {
     Recorded self = Recorded::of(program.self);
     self.kind = Kind::kObject;
     known_[program.graph->inputs().at(0)] = self;
@@ -264,11 +265,11 @@ std::shared_ptr<const Tape> TapeRecorder::finish() {
     return tape_->calls.empty() ? nullptr : tape_;
 }
 
-std::shared_ptr<const Tape> TapeRecorder::record(const Program &program,
-                                                 const TapeCache::Key &inputs, bool keeps_weights) {
+std::shared_ptr<const Tape>
+TapeRecorder::record(const Program &program, const TapeCache::Key &inputs, WeightCopies *copies) {
     const at::NoGradGuard no_grad;
     try {
-        TapeRecorder recorder(program, inputs, keeps_weights);
+        TapeRecorder recorder(program, inputs, copies);
         recorder.walk(program.graph->block());
         return recorder.finish();
     } catch (const NotRecordable &) {

@@ -46,15 +46,15 @@ bool works_in_place(const torch::jit::Node *node);
 
 class TapeRecorder {
   public:
-    TapeRecorder(const Program &program, const TapeCache::Key &inputs, bool keeps_weights);
+    TapeRecorder(const Program &program, const TapeCache::Key &inputs, WeightCopies *copies);
     TapeRecorder(const TapeRecorder &) = delete;
     TapeRecorder &operator=(const TapeRecorder &) = delete;
     ~TapeRecorder();
 
-    // NULL if the program does anything that a tape cannot. With `keeps_weights` the tape may keep
-    // what it makes of weights: nobody can change them but through libtorch's operators.
+    // NULL if the program does anything that a tape cannot. With `copies` the tape may keep what it
+    // makes of weights: nobody can change them but through libtorch's operators.
     static std::shared_ptr<const Tape> record(const Program &program, const TapeCache::Key &inputs,
-                                              bool keeps_weights);
+                                              WeightCopies *copies);
 
     // For the rules (tape_rules.cpp). All throw NotRecordable where something else is there.
     const Recorded &at(const torch::jit::Value *value) const;
@@ -72,7 +72,7 @@ class TapeRecorder {
     // Of a list of tensors.
     std::vector<size_t> tensors(const torch::jit::Value *value) const;
     const Sizes &sizes_of_value(size_t value) const { return tape_->values[value]; }
-    bool keeps_weights() const { return keeps_weights_; }
+    WeightCopies *weight_copies() const { return weight_copies_; }
     at::ScalarType dtype() const { return dtype_; }
 
     // The node's result is a new tensor; or, if the node works in place, its first input is.
@@ -120,7 +120,7 @@ class TapeRecorder {
     void write(const torch::jit::Value *target, size_t value);
 
     at::ScalarType dtype_;
-    bool keeps_weights_;
+    WeightCopies *weight_copies_;
     std::shared_ptr<Tape> tape_ = std::make_shared<Tape>();
     std::vector<Cell> cells_;
     std::vector<size_t> family_sizes_;

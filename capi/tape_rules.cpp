@@ -61,12 +61,9 @@ void batch_norm(TapeRecorder &r, const Node *node) {
     const MaybeTensor mean = r.bias(node->input(3), operand[1]);
     const MaybeTensor variance = r.bias(node->input(4), operand[1]);
     require(mean && variance && mean->device() == variance->device());
-    const TapeBatchNorm norm{r.bias(node->input(1), operand[1]),
-                             r.bias(node->input(2), operand[1]),
-                             *mean,
-                             *variance,
-                             r.constant(node->input(7)).toDouble(),
-                             r.keeps_weights()};
+    const TapeBatchNorm norm{
+        r.bias(node->input(1), operand[1]),    r.bias(node->input(2), operand[1]), *mean, *variance,
+        r.constant(node->input(7)).toDouble(), r.weight_copies() != nullptr};
     r.put(node, make_batch_norm(norm), {r.tensor(node->input(0))}, operand);
 }
 

@@ -1,4 +1,3 @@
-#include "kept_tensor.hpp"
 #include "subpixel.hpp"
 #include "tape_operators.hpp"
 
@@ -18,7 +17,7 @@ class TransposedConvolution final : public TapeOperator {
   public:
     TransposedConvolution(const SlidingWindows &windows, const TapeConvolution &how)
         : windows_(windows), weight_(how.weight), bias_(how.bias), groups_(how.groups),
-          none_(windows.size(), 0), subpixel_(windows, how.groups), arranged_(how.keeps_weight) {
+          none_(windows.size(), 0), subpixel_(windows, how.weight, how.groups, how.copies) {
         for (const SlidingWindow &window : windows) {
             strides_.push_back(window.stride);
             dilations_.push_back(window.dilation);
@@ -76,9 +75,7 @@ class TransposedConvolution final : public TapeOperator {
         Sizes sizes{part.size(0), weight_.size(1) * groups_};
         for (size_t i = 0; i < windows_.size(); ++i)
             sizes.push_back(reached(i, inputs[i]).count);
-        const at::Tensor weight =
-            arranged_.get([&] { return subpixel_.pack(subpixel_.arrange(weight_)); });
-        return subpixel_.run(part, weight, sizes, none_);
+        return subpixel_.run(part, sizes, none_);
     }
 
     Extent reached(size_t dim, const Extent &inputs) const {
@@ -105,7 +102,6 @@ class TransposedConvolution final : public TapeOperator {
     const int64_t groups_;
     std::vector<int64_t> strides_, dilations_, none_;
     const SubpixelConvolution subpixel_;
-    const KeptTensor arranged_;
 };
 
 } // namespace

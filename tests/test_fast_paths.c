@@ -2,6 +2,7 @@
  * captum's, and what autograd gives for all of the cut model. See fixtures/make_fast_paths.py. */
 #include "fixture_support.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,6 +215,51 @@ static void a_window_costs_its_share(void **state) {
     assert_true(channel > 0.9 && channel <= 1.0);
 }
 
+/* ---- what is kept ---- */
+
+/* Bytes that the allocator has given out. */
+static size_t allocated_bytes(void) {
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+static void attribute_batch(const layer *l, int64_t examples) {
+    const int64_t sizes[] = {examples, 128, 6, 6};
+    const ntap_device cpu = {NTAP_DEVICE_CPU, 0};
+    ntap_tensor *images = NULL;
+    ntap_tensor *grad = NULL;
+    ntap_selector *selector = NULL;
+    ntap_attribute_report report = NTAP_ATTRIBUTE_REPORT_INIT;
+    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+    options.report = &report;
+    assert_ok(ntap_tensor_zeros(4, sizes, NTAP_DTYPE_FLOAT32, cpu, &images, &test_err));
+    assert_ok(ntap_selector_parse("5,1,1", &selector, &test_err));
+    const ntap_tensor *const inputs[] = {images};
+    assert_ok(ntap_neuron_gradient_attribute(l->gradient, inputs, 1, selector, &options, &grad,
+                                             &test_err));
+    assert_true(report.fast_path);
+    ntap_selector_free(selector);
+    ntap_tensor_free(images);
+    ntap_tensor_free(grad);
+}
+
+/* Each shape of inputs has a tape. Together they keep one copy of each weight for either direction:
+ * here 576 KiB, four times. libtorch keeps something, too. */
+static void tapes_share_copies_of_weights(void **state) {
+    (void)state;
+    layer l;
+    memset(&l, 0, sizeof l);
+    open_layer("fast_paths/wide.scripted.pt", "last", &l);
+    attribute_batch(&l, 1);
+    attribute_batch(&l, 2);
+    const size_t before = allocated_bytes();
+    for (int64_t examples = 3; examples <= 16; ++examples)
+        attribute_batch(&l, examples);
+    const size_t after = allocated_bytes();
+    assert_true(after < before + (size_t)14 * (576 << 10));
+    close_layer(&l);
+}
+
 int main(void) {
     static const struct {
         const char *group;
@@ -224,8 +270,11 @@ int main(void) {
         {"float32", float32_is_near_float64},
         {"slices", slices_equal_those_by_autograd},
     };
-    const struct CMUnitTest others[] = {cmocka_unit_test(a_window_costs_its_share)};
-    int failed = cmocka_run_group_tests_name("windows", others, NULL, NULL);
+    const struct CMUnitTest others[] = {
+        cmocka_unit_test(a_window_costs_its_share),
+        cmocka_unit_test(tapes_share_copies_of_weights),
+    };
+    int failed = cmocka_run_group_tests_name("what they cost", others, NULL, NULL);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; ++i)
         failed += run_cases(tests[i].group, load_cases("fast_paths/cases.json"), tests[i].test);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
