@@ -29,6 +29,16 @@ at::Tensor cut(const at::Tensor &tensor, const Region &region, const Region &par
     return result;
 }
 
+at::Tensor widened(at::Tensor gradient, const Sizes &value, const Region &part,
+                   const Region &region) {
+    if (part == region)
+        return gradient;
+    const at::Tensor whole =
+        at::zeros(sizes_of(value, region, gradient.size(0)), gradient.options());
+    cut(whole, region, part).copy_(gradient);
+    return whole;
+}
+
 Sizes sizes_of(const Sizes &value, const Region &region, int64_t examples) {
     Sizes sizes{examples, value[1]};
     for (const Extent &extent : region)

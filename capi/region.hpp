@@ -30,6 +30,10 @@ Region hull(const Region &a, const Region &b);
 // `part` out of a tensor that holds `region`; both in the value's positions.
 at::Tensor cut(const at::Tensor &tensor, const Region &region, const Region &part);
 
+// A gradient at `part` as one at a region that holds it, zero elsewhere.
+at::Tensor widened(at::Tensor gradient, const Sizes &value, const Region &part,
+                   const Region &region);
+
 // The sizes of a value's region for so many examples.
 Sizes sizes_of(const Sizes &value, const Region &region, int64_t examples);
 

@@ -12,8 +12,14 @@ at::Tensor Reverse::by_neuron(const at::Tensor &gradient) const {
 
 bool TapeWeight::holds() const {
     const c10::IValue &now = owner->getSlot(slot);
-    return now.isTensor() && now.toTensor().is_same(tensor) && tensor.data_ptr() == data &&
-           (tensor.is_inference() || tensor._version() == version);
+    const auto is_there = [&](const c10::IValue &value) {
+        return value.isTensor() && value.toTensor().is_same(tensor);
+    };
+    if (item < 0 ? !is_there(now)
+                 : !now.isTensorList() || now.toListRef().size() <= static_cast<size_t>(item) ||
+                       !is_there(now.toListRef()[static_cast<size_t>(item)]))
+        return false;
+    return tensor.data_ptr() == data && (tensor.is_inference() || tensor._version() == version);
 }
 
 bool Tape::holds() const {
@@ -52,7 +58,8 @@ TapePlan plan_part(const Tape &tape, size_t value, const Region &part) {
             continue;
         const Region &out = plan.regions[step->result];
         plan.cost += step->op->cost(out);
-        plan.elements += static_cast<size_t>(tape.values[step->result][1] * count_positions(out));
+        plan.elements += static_cast<size_t>(tape.values[step->result][1] * count_positions(out) +
+                                             step->op->extra_elements(out));
         for (size_t i = 0; i < step->operands.size(); ++i)
             need(plan, step->operands[i], step->op->needs(out, i));
     }

@@ -35,6 +35,8 @@ class TapeOperator {
     virtual Region needs(const Region &out, size_t operand) const = 0;
     // About how many multiplications that takes for an example.
     virtual double cost(const Region &out) const = 0;
+    // How many elements it takes for an example beside those of its result.
+    virtual int64_t extra_elements(const Region & /*out*/) const { return 0; }
     // Computes `out` from just those parts. An operand that nobody else holds may be overwritten.
     virtual at::Tensor forward(std::vector<at::Tensor> operands, const Region &out,
                                Saved &saved) const = 0;
@@ -52,6 +54,7 @@ struct TapeStep {
 struct TapeWeight {
     c10::intrusive_ptr<c10::ivalue::Object> owner;
     size_t slot;
+    int64_t item; // of the list that is there, or -1
     at::Tensor tensor;
     const void *data;
     int64_t version;

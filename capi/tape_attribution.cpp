@@ -98,7 +98,8 @@ ntap_status capi_tape_find(const capi_program *program, const ntap_tensor *const
         const c10::InferenceMode no_inference(false);
         std::shared_ptr<const Tape> found;
         if (fit_a_tape(inputs, n_inputs)) {
-            TapeCache::Key key{{}, inputs[0]->tensor.scalar_type()};
+            const at::Tensor &first = inputs[0]->tensor;
+            TapeCache::Key key{{}, first.scalar_type(), first.device()};
             for (size_t i = 0; i < n_inputs; ++i)
                 key.inputs.push_back(inputs[i]->tensor.sizes().vec());
             found = program->runnable->tape(key);

@@ -13,9 +13,10 @@ class TapeCache {
     struct Key {
         std::vector<Sizes> inputs;
         at::ScalarType dtype;
+        at::Device device;
 
         bool operator==(const Key &other) const {
-            return dtype == other.dtype && inputs == other.inputs;
+            return dtype == other.dtype && device == other.device && inputs == other.inputs;
         }
     };
 

@@ -19,6 +19,12 @@ Items &sequence(TapeRecorder &r, const Value *value) {
     return *r.at(value).items;
 }
 
+// To be changed.
+Items &own_sequence(TapeRecorder &r, const Value *value) {
+    require(!r.at(value).is_attribute);
+    return sequence(r, value);
+}
+
 Items &dictionary(TapeRecorder &r, const Value *value) {
     require(r.at(value).kind == Kind::kDictionary);
     return *r.at(value).items;
@@ -101,8 +107,13 @@ void list_item(TapeRecorder &r, const Node *node) {
 
 // list, index, item
 void set_list_item(TapeRecorder &r, const Node *node) {
-    Items &items = sequence(r, node->input(0));
+    Items &items = own_sequence(r, node->input(0));
     items[place_in(items, r.constant(node->input(1)).toInt())] = r.at(node->input(2));
+}
+
+bool is_true(const Recorded &item) {
+    require(item.kind == Kind::kConstant);
+    return item.constant.toBool();
 }
 
 void list_length(TapeRecorder &r, const Node *node) {
@@ -111,13 +122,13 @@ void list_length(TapeRecorder &r, const Node *node) {
 
 // list, item
 void append(TapeRecorder &r, const Node *node) {
-    sequence(r, node->input(0)).push_back(r.at(node->input(1)));
+    own_sequence(r, node->input(0)).push_back(r.at(node->input(1)));
     r.put_same(node, node->input(0));
 }
 
 // list, index, item
 void insert(TapeRecorder &r, const Node *node) {
-    Items &items = sequence(r, node->input(0));
+    Items &items = own_sequence(r, node->input(0));
     const auto count = static_cast<int64_t>(items.size());
     const int64_t index = r.constant(node->input(1)).toInt();
     const int64_t place = std::clamp<int64_t>(index < 0 ? index + count : index, 0, count);
@@ -127,7 +138,7 @@ void insert(TapeRecorder &r, const Node *node) {
 
 // list, index
 void pop(TapeRecorder &r, const Node *node) {
-    Items &items = sequence(r, node->input(0));
+    Items &items = own_sequence(r, node->input(0));
     const size_t place = place_in(items, r.constant(node->input(1)).toInt());
     r.count_items(items.size() - place);
     r.put_recorded(node->output(), items[place]);
@@ -135,7 +146,7 @@ void pop(TapeRecorder &r, const Node *node) {
 }
 
 void reverse(TapeRecorder &r, const Node *node) {
-    Items &items = sequence(r, node->input(0));
+    Items &items = own_sequence(r, node->input(0));
     r.count_items(items.size());
     std::reverse(items.begin(), items.end());
 }
@@ -151,6 +162,16 @@ void join_lists(TapeRecorder &r, const Node *node) {
     const Items &more = sequence(r, node->input(1));
     items.insert(items.end(), more.begin(), more.end());
     r.put_container(node, Kind::kSequence, std::move(items));
+}
+
+void any(TapeRecorder &r, const Node *node) {
+    const Items &items = sequence(r, node->input(0));
+    r.put_constant(node, std::any_of(items.begin(), items.end(), is_true));
+}
+
+void all(TapeRecorder &r, const Node *node) {
+    const Items &items = sequence(r, node->input(0));
+    r.put_constant(node, std::all_of(items.begin(), items.end(), is_true));
 }
 
 // list, start, end, step: as Python has it
@@ -233,6 +254,8 @@ constexpr TapeRule kSequenceRules[] = {
     {"aten::__getitem__", list_item},
     {"aten::_set_item", set_list_item},
     {"aten::len", list_length},
+    {"aten::any", any},
+    {"aten::all", all},
     {"aten::append", append},
     {"aten::insert", insert},
     {"aten::pop", pop},

@@ -1,3 +1,4 @@
+#include "dense_product.hpp"
 #include "subpixel.hpp"
 #include "tape_operators.hpp"
 
@@ -59,8 +60,8 @@ class Convolution final : public TapeOperator {
     at::Tensor forward(std::vector<at::Tensor> operands, const Region &out,
                        Saved & /*saved*/) const override {
         if (is_product(out, operands[0].size(0)))
-            return at::linear(operands[0].flatten(1), weight_.flatten(1), bias_)
-                .view(sizes_at_one_position(operands[0].size(0), weight_.size(0), false));
+            return from_rows(dense_product(patches(operands[0], out), weight_.flatten(1), bias_),
+                             out);
         const WindowStep step(windows_, out, false);
         const at::Tensor operand = step.pad(operands[0], 0);
         if (has_onednn(operand) && windows_.size() > 1)
@@ -72,8 +73,8 @@ class Convolution final : public TapeOperator {
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
         if (is_product(how.out, gradient.size(0)))
-            return {at::mm(gradient.flatten(1), weight_.flatten(1))
-                        .view(sizes_at_one_position(gradient.size(0), weight_.size(1), true))};
+            return {
+                from_patches(dense_product_back(to_rows(gradient), weight_.flatten(1)), how.out)};
         const WindowStep step(windows_, how.out, false);
         auto sizes = padded_sizes(gradient.size(0), how.out, step);
         if (has_onednn(gradient) && prefers_subpixel(how.out, gradient.size(0)))
@@ -111,22 +112,87 @@ class Convolution final : public TapeOperator {
             [&] { return pack_weight(weight_, none_, strides_, dilations_, groups_); });
     }
 
-    // At one position, and with nothing of the kernel outside, it is a product of matrices.
+    // At one position, or where windows lie side by side, and with nothing of a kernel outside, it
+    // can be a product of matrices: of patches and the weight.
     bool is_product(const Region &out, int64_t rows) const {
-        bool inside = groups_ == 1 && rows * weight_.numel() <= kFewMultiplications;
-        for (size_t i = 0; i < windows_.size() && inside; ++i) {
-            const auto part = windows_[i].look_at(out[i]);
-            inside = out[i].count == 1 && part.before == 0 && part.after == 0 &&
-                     part.inputs.count == windows_[i].kernel;
+        bool single = true;
+        bool side_by_side = true;
+        for (size_t i = 0; i < windows_.size(); ++i) {
+            const SlidingWindow &window = windows_[i];
+            const auto part = window.look_at(out[i]);
+            if (part.before != 0 || part.after != 0 ||
+                part.inputs.count != out[i].count * window.kernel)
+                return false;
+            single = single && out[i].count == 1;
+            side_by_side = side_by_side && window.stride == window.kernel;
         }
-        return inside;
+        return groups_ == 1 && prefers_product(rows, single, side_by_side);
     }
 
-    Sizes sizes_at_one_position(int64_t rows, int64_t channels, bool operand) const {
-        Sizes sizes{rows, channels};
-        for (const SlidingWindow &window : windows_)
-            sizes.push_back(operand ? window.kernel : 1);
+    // Of large weights and of few channels oneDNN makes worse convolutions. One that has a position
+    // for every pixel is none of these.
+    bool prefers_product(int64_t rows, bool single, bool side_by_side) const {
+        const bool patched = weight_.numel() > weight_.size(0) * weight_.size(1);
+        if (single && rows * weight_.numel() <= kFewMultiplications)
+            return true;
+        return (single || (side_by_side && patched)) &&
+               (weight_.nbytes() > kFewBytes || (side_by_side && weight_.size(1) < kFewChannels));
+    }
+
+    // [examples, channels, positions · kernel…] to [examples · positions, channels · kernel].
+    at::Tensor patches(const at::Tensor &operand, const Region &out) const {
+        return operand.reshape(split_sizes(operand.size(0), out))
+            .permute(order_of_patches(true))
+            .reshape({-1, weight_[0].numel()});
+    }
+
+    at::Tensor from_patches(const at::Tensor &rows, const Region &out) const {
+        const Sizes split = split_sizes(rows.size(0) / count_positions(out), out);
+        Sizes permuted;
+        for (const int64_t dim : order_of_patches(true))
+            permuted.push_back(split[static_cast<size_t>(dim)]);
+        Sizes sizes{split[0], split[1]};
+        for (size_t i = 2; i < split.size(); i += 2)
+            sizes.push_back(split[i] * split[i + 1]);
+        return rows.view(permuted).permute(order_of_patches(false)).reshape(sizes);
+    }
+
+    // Each dimension as [positions, kernel].
+    Sizes split_sizes(int64_t examples, const Region &out) const {
+        Sizes sizes{examples, weight_.size(1)};
+        for (size_t i = 0; i < out.size(); ++i) {
+            sizes.push_back(out[i].count);
+            sizes.push_back(windows_[i].kernel);
+        }
         return sizes;
+    }
+
+    // Examples and positions in front of channels and kernel; or the way back.
+    std::vector<int64_t> order_of_patches(bool forward) const {
+        const auto n = static_cast<int64_t>(windows_.size());
+        std::vector<int64_t> order{0};
+        for (int64_t i = 0; i < n; ++i)
+            order.push_back(2 + 2 * i);
+        order.push_back(1);
+        for (int64_t i = 0; i < n; ++i)
+            order.push_back(3 + 2 * i);
+        if (forward)
+            return order;
+        std::vector<int64_t> back(order.size());
+        for (size_t i = 0; i < order.size(); ++i)
+            back[static_cast<size_t>(order[i])] = static_cast<int64_t>(i);
+        return back;
+    }
+
+    // [examples, channels, positions…] to [examples · positions, channels], and back.
+    at::Tensor to_rows(const at::Tensor &value) const {
+        return value.flatten(2).transpose(1, 2).reshape({-1, weight_.size(0)});
+    }
+    at::Tensor from_rows(const at::Tensor &rows, const Region &out) const {
+        const int64_t examples = rows.size(0) / count_positions(out);
+        return rows.view({examples, -1, rows.size(1)})
+            .transpose(1, 2)
+            .reshape(sizes_of({examples, rows.size(1)}, out, examples));
     }
 
     Sizes padded_sizes(int64_t rows, const Region &out, const WindowStep &step) const {

@@ -114,7 +114,8 @@ const std::unordered_map<std::string, MakePointwise> &pointwise_functions() {
 }
 
 void put_unary(TapeRecorder &r, const Node *node, TapeOperatorPtr op) {
-    r.put(node, std::move(op), {r.tensor(node->input(0))}, r.sizes(node->input(0)));
+    const Seen operand = r.seen(node->input(0));
+    r.put(node, std::move(op), {operand.value}, operand.layout);
 }
 
 void put_pointwise(TapeRecorder &r, const Node *node, MakePointwise make) {
@@ -127,17 +128,49 @@ void put_pointwise(TapeRecorder &r, const Node *node, MakePointwise make) {
 // ---- of two operands ----
 
 Sizes broadcast(const Sizes &a, const Sizes &b) {
-    require(a.size() == b.size() && a[0] == b[0]);
     Sizes result = a;
-    for (size_t dim = 1; dim < a.size(); ++dim) {
+    for (size_t dim = 0; dim < a.size(); ++dim) {
         require(a[dim] == b[dim] || a[dim] == 1 || b[dim] == 1);
         result[dim] = std::max(a[dim], b[dim]);
     }
     return result;
 }
 
-// A number, or a weight that has nothing to say of single examples.
-at::Tensor constant_operand(const TapeRecorder &r, const Value *value, const Sizes &operand) {
+Seen with_dimensions(TapeRecorder &r, const Seen &seen, size_t ndim) {
+    Layout layout = seen.layout;
+    const size_t missing = ndim - layout.sizes.size();
+    layout.sizes.insert(layout.sizes.begin(), missing, 1);
+    layout.dim += missing;
+    return r.see(seen, layout);
+}
+
+struct Pair {
+    Seen a, b;
+    Layout result;
+
+    Sizes sizes_of_a() const { return a.layout.on_tape(); }
+    Sizes sizes_of_b() const { return b.layout.on_tape(); }
+    std::vector<size_t> values() const { return {a.value, b.value}; }
+};
+
+// Two values that broadcast, with the examples in the same place.
+Pair pair_of(TapeRecorder &r, const Node *node) {
+    Seen a = r.seen(node->input(0));
+    Seen b = r.seen(node->input(1));
+    const size_t ndim = std::max(a.layout.sizes.size(), b.layout.sizes.size());
+    a = with_dimensions(r, a, ndim);
+    b = r.see_with_examples_in(with_dimensions(r, b, ndim), a.layout.dim);
+    require(a.layout.before == b.layout.before && a.layout.after == b.layout.after &&
+            a.layout.examples() == b.layout.examples());
+    return {a, b, resized(a.layout, broadcast(a.layout.sizes, b.layout.sizes))};
+}
+
+void put_pair(TapeRecorder &r, const Node *node, const Pair &pair, TapeOperatorPtr op) {
+    r.put(node, std::move(op), pair.values(), pair.result);
+}
+
+// A number, or a weight.
+at::Tensor constant_operand(const TapeRecorder &r, const Value *value) {
     const Recorded &recorded = r.at(value);
     if (recorded.kind == Recorded::Kind::kConstant && recorded.constant.isScalar())
         return at::scalar_tensor(real_number(recorded.constant), at::kDouble);
@@ -148,18 +181,7 @@ at::Tensor constant_operand(const TapeRecorder &r, const Value *value, const Siz
                 (number.is_cpu() || number.is_cuda()));
         return number;
     }
-    at::Tensor tensor = r.weight(value);
-    const auto ndim = static_cast<int64_t>(operand.size());
-    require(tensor.dim() < ndim || (tensor.dim() == ndim && tensor.size(0) == 1));
-    return tensor;
-}
-
-// What becomes of an operand of these sizes when the constant joins it.
-Sizes joined_by(const at::Tensor &constant, const Sizes &operand) {
-    Sizes all = constant.sizes().vec();
-    all.insert(all.begin(), operand.size() - all.size(), 1);
-    all[0] = operand[0];
-    return broadcast(operand, all);
+    return r.weight(value);
 }
 
 at::Scalar weight_of_second(const TapeRecorder &r, const Node *node) {
@@ -172,10 +194,13 @@ at::Tensor by(const at::Tensor &x, const at::Tensor &constant) { return x.div(co
 
 void put_with_constant(TapeRecorder &r, const Node *node, const Value *value, const Value *constant,
                        const WithConstant &function, const WithConstant &reverse) {
-    const Sizes operand = r.sizes(value);
-    const ConstantOperation operation{constant_operand(r, constant, operand), function, reverse};
-    const Sizes result = joined_by(operation.constant, operand);
-    r.put(node, make_with_constant(operand, result, operation), {r.tensor(value)}, result);
+    const Seen operand = r.seen(value);
+    const at::Tensor given = constant_operand(r, constant);
+    const Sizes sizes = sizes_beside(given, operand.layout);
+    const ConstantOperation operation{on_tape(given, operand.layout), function, reverse};
+    const Layout result = resized(operand.layout, broadcast(operand.layout.sizes, sizes));
+    r.put(node, make_with_constant(operand.layout.on_tape(), result.on_tape(), operation),
+          {operand.value}, result);
 }
 
 void put_sum(TapeRecorder &r, const Node *node, bool minus) {
@@ -184,9 +209,10 @@ void put_sum(TapeRecorder &r, const Node *node, bool minus) {
     const at::Scalar given = weight_of_second(r, node);
     const at::Scalar weight = minus ? -given : given;
     if (r.is_tensor(a) && r.is_tensor(b)) {
-        const Sizes result = broadcast(r.sizes(a), r.sizes(b));
-        return r.put(node, make_sum(r.sizes(a), r.sizes(b), result, weight),
-                     {r.tensor(a), r.tensor(b)}, result);
+        const Pair pair = pair_of(r, node);
+        return put_pair(
+            r, node, pair,
+            make_sum(pair.sizes_of_a(), pair.sizes_of_b(), pair.result.on_tape(), weight));
     }
     if (r.is_tensor(a))
         return put_with_constant(
@@ -213,9 +239,9 @@ void put_product(TapeRecorder &r, const Node *node) {
     const Value *a = node->input(0);
     const Value *b = node->input(1);
     if (r.is_tensor(a) && r.is_tensor(b)) {
-        const Sizes result = broadcast(r.sizes(a), r.sizes(b));
-        return r.put(node, make_product(r.sizes(a), r.sizes(b), result), {r.tensor(a), r.tensor(b)},
-                     result);
+        const Pair pair = pair_of(r, node);
+        return put_pair(r, node, pair,
+                        make_product(pair.sizes_of_a(), pair.sizes_of_b(), pair.result.on_tape()));
     }
     const bool first = r.is_tensor(a);
     put_with_constant(r, node, first ? a : b, first ? b : a, times, times);
@@ -225,10 +251,9 @@ void put_quotient(TapeRecorder &r, const Node *node) {
     const Value *b = node->input(1);
     require(node->inputs().size() == 2 && r.is_tensor(node->input(0)));
     if (r.is_tensor(b)) {
-        const Sizes a = r.sizes(node->input(0));
-        const Sizes result = broadcast(a, r.sizes(b));
-        return r.put(node, make_quotient(a, r.sizes(b), result),
-                     {r.tensor(node->input(0)), r.tensor(b)}, result);
+        const Pair pair = pair_of(r, node);
+        return put_pair(r, node, pair,
+                        make_quotient(pair.sizes_of_a(), pair.sizes_of_b(), pair.result.on_tape()));
     }
     put_with_constant(r, node, node->input(0), node->input(1), by, by);
 }

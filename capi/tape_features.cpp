@@ -1,4 +1,5 @@
 // Operators on the features in a value's last dimension, of which they need all.
+#include "dense_product.hpp"
 #include "tape_operators.hpp"
 
 namespace neurotap {
@@ -23,12 +24,7 @@ class FeatureOperator : public TapeOperator {
     }
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
-        const Region computed = with_all(how.out, result_);
-        if (computed != how.out) {
-            const at::Tensor part = std::move(gradient);
-            gradient = at::zeros(sizes_of(result_, computed, part.size(0)), part.options());
-            cut(gradient, computed, how.out).copy_(part);
-        }
+        gradient = widened(std::move(gradient), result_, how.out, with_all(how.out, result_));
         return {differentiate(gradient, how)};
     }
 
@@ -56,19 +52,6 @@ class FeatureOperator : public TapeOperator {
 
 // ---- dense layers ----
 
-// From here on oneDNN is faster than a BLAS that is not tuned, and not slower than one that is.
-constexpr int64_t kManyRows = 8;
-constexpr int64_t kManyMultiplications = int64_t{1} << 20;
-// Single images with fewer elements libtorch does not differentiate by oneDNN.
-constexpr int64_t kManyElements = 20480;
-
-// A matrix product is a convolution with a kernel of 1x1. Rows are its positions, in the order of
-// channels that oneDNN then takes as it is, or images of one position each.
-at::Tensor as_positions(const at::Tensor &rows) {
-    return rows.view({1, 1, rows.size(0), rows.size(1)}).permute({0, 3, 1, 2});
-}
-at::Tensor as_images(const at::Tensor &rows) { return rows.unsqueeze(2).unsqueeze(3); }
-
 class Linear final : public FeatureOperator {
   public:
     Linear(const Sizes &operand, const Sizes &result, const at::Tensor &weight,
@@ -81,48 +64,22 @@ class Linear final : public FeatureOperator {
 
   protected:
     at::Tensor apply(const at::Tensor &operand, Saved & /*saved*/) const override {
-        return by_rows(operand, [&](const at::Tensor &rows) { return product(rows); });
+        return by_rows(operand,
+                       [&](const at::Tensor &rows) { return dense_product(rows, weight_, bias_); });
     }
 
     at::Tensor differentiate(const at::Tensor &gradient, const Reverse & /*how*/) const override {
-        return by_rows(gradient, [&](const at::Tensor &rows) { return reverse_product(rows); });
+        return by_rows(gradient,
+                       [&](const at::Tensor &rows) { return dense_product_back(rows, weight_); });
     }
 
   private:
     template <typename Function>
     static at::Tensor by_rows(const at::Tensor &tensor, const Function &function) {
-        if (tensor.dim() == 2)
-            return function(tensor);
         Sizes sizes = tensor.sizes().vec();
-        const at::Tensor rows = function(tensor.reshape({-1, sizes.back()}));
+        const at::Tensor rows = function(tensor.reshape({-1, sizes.back()}).contiguous());
         sizes.back() = rows.size(1);
         return rows.view(sizes);
-    }
-
-    bool gains_from_onednn(const at::Tensor &rows) const {
-        return rows.size(0) >= kManyRows &&
-               rows.size(0) * weight_.numel() >= kManyMultiplications && has_onednn(rows);
-    }
-
-    at::Tensor product(const at::Tensor &rows) const {
-        if (!gains_from_onednn(rows))
-            return at::linear(rows, weight_, bias_);
-        return at::mkldnn_convolution(as_positions(rows.contiguous()), as_images(weight_), bias_,
-                                      {0, 0}, {1, 1}, {1, 1}, 1)
-            .permute({0, 2, 3, 1})
-            .reshape({rows.size(0), weight_.size(0)});
-    }
-
-    at::Tensor reverse_product(const at::Tensor &rows) const {
-        if (!gains_from_onednn(rows))
-            return at::mm(rows, weight_);
-        const at::Tensor operand = at::empty({rows.size(0), weight_.size(1)}, rows.options());
-        const bool many = operand.numel() > kManyElements;
-        const auto as_image = many ? as_positions : as_images;
-        const at::Tensor image = std::get<0>(at::convolution_backward(
-            as_image(rows.contiguous()), as_image(operand), as_images(weight_), c10::nullopt,
-            {1, 1}, {0, 0}, {2, 2}, false, {0, 0}, 1, {true, false, false}));
-        return image.permute({0, 2, 3, 1}).reshape(operand.sizes());
     }
 
     at::Tensor weight_;

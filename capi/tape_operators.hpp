@@ -36,6 +36,32 @@ struct TapeLayerNorm {
 };
 TapeOperatorPtr make_layer_norm(const Sizes &operand, const TapeLayerNorm &norm);
 
+// tape_group_norm.cpp: with the statistics of the positions of each group of channels.
+struct TapeGroupNorm {
+    int64_t groups;
+    MaybeTensor weight, bias;
+    double epsilon;
+};
+TapeOperatorPtr make_group_norm(const Sizes &operand, const TapeGroupNorm &norm);
+
+// tape_attention.cpp: of matrices in the last two dimensions; over one dimension.
+TapeOperatorPtr make_matrix_product(const Sizes &a); // the first one's sizes
+TapeOperatorPtr make_softmax(const Sizes &operand, size_t dim, bool logarithmic);
+
+// tape_recurrent.cpp: [examples, times, features] to the states after each time, which are zeros at
+// first; of an LSTM the hidden ones and the cells, side by side.
+enum class TapeCell { kLstm, kGru, kTanh, kRelu };
+struct TapeRecurrence {
+    at::Tensor of_input, of_state; // [gates · states, features or states]
+    MaybeTensor bias_of_input, bias_of_state;
+    bool backwards; // from the last time to the first
+};
+TapeOperatorPtr make_recurrent(const Sizes &operand, TapeCell cell, const TapeRecurrence &how);
+
+// tape_reduction.cpp: the dimensions stay, with one place each.
+TapeOperatorPtr make_reduction(const Sizes &operand, const std::vector<int64_t> &dims,
+                               bool averages);
+
 // tape_pooling.cpp
 TapeOperatorPtr make_max_pool(const SlidingWindows &windows, bool round_up);
 struct AverageOptions {
@@ -68,7 +94,6 @@ struct TapeBatchNorm {
     bool keeps_weights; // whether copies of them may be kept
 };
 TapeOperatorPtr make_batch_norm(const TapeBatchNorm &norm);
-TapeOperatorPtr make_softmax(bool logarithmic); // over the channels
 
 // tape_arithmetic.cpp: a value and a value, or a value and a constant; of such sizes that they
 // broadcast.
@@ -88,7 +113,12 @@ TapeOperatorPtr make_with_constant(const Sizes &operand, const Sizes &result,
                                    const ConstantOperation &operation);
 
 // tape_shape.cpp
-TapeOperatorPtr make_concatenation(const std::vector<Sizes> &operands); // of channels
+struct TapeJoined {
+    int64_t count;       // of places in the dimension that grows
+    at::Tensor constant; // undefined for an operand
+};
+TapeOperatorPtr make_concatenation(const Sizes &result, const std::vector<TapeJoined> &parts,
+                                   size_t dim);
 TapeOperatorPtr make_constant_pad(const SlidingWindows &windows, double value);
 // Result position i of dimension d is operand position sources[d][i].
 TapeOperatorPtr make_gather(const std::vector<std::vector<int64_t>> &sources);

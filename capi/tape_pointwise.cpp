@@ -109,33 +109,6 @@ class Elementwise final : public PointwiseOperator {
     Pointwise function_;
 };
 
-// Over the channels of each position; keeps the probabilities.
-class Softmax final : public PointwiseOperator {
-  public:
-    explicit Softmax(bool logarithmic) : logarithmic_(logarithmic) {}
-
-    at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
-                       Saved &saved) const override {
-        if (!logarithmic_)
-            return (saved = {at::softmax(operands[0], 1)})[0];
-        at::Tensor result = at::log_softmax(operands[0], 1);
-        saved = {result.exp()};
-        return result;
-    }
-
-    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
-        const at::Tensor &probabilities = how.saved[0];
-        at::Tensor g = how.by_neuron(gradient);
-        if (logarithmic_)
-            return {(g - probabilities * g.sum(2, /*keepdim=*/true)).flatten(0, 1)};
-        g = g * probabilities;
-        return {(g - probabilities * g.sum(2, /*keepdim=*/true)).flatten(0, 1)};
-    }
-
-  private:
-    bool logarithmic_;
-};
-
 // Every element times its channel's factor, plus its channel's offset.
 template <typename T>
 void scale_channels(const T *operand, T *result, const T *factors, const T *offsets,
@@ -217,8 +190,6 @@ TapeOperatorPtr make_relu() { return std::make_unique<Relu>(); }
 TapeOperatorPtr make_pointwise(const Pointwise &function) {
     return std::make_unique<Elementwise>(function);
 }
-
-TapeOperatorPtr make_softmax(bool logarithmic) { return std::make_unique<Softmax>(logarithmic); }
 
 TapeOperatorPtr make_batch_norm(const TapeBatchNorm &norm) {
     return std::make_unique<Normalise>(norm);

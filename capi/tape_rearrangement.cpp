@@ -37,12 +37,7 @@ class Rearrangement : public TapeOperator {
     }
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
-        const Region computed = computed_for(how.out);
-        if (computed != how.out) {
-            const at::Tensor part = std::move(gradient);
-            gradient = at::zeros(sizes_of(result_, computed, part.size(0)), part.options());
-            cut(gradient, computed, how.out).copy_(part);
-        }
+        gradient = widened(std::move(gradient), result_, how.out, computed_for(how.out));
         return {restore(gradient, sizes_of(operand_, needs(how.out, 0), gradient.size(0)))};
     }
 

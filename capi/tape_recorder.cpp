@@ -20,11 +20,23 @@ namespace {
 // Loops are walked round by round.
 constexpr size_t kMostVisits = 100000;
 
+// Every tape has its own: initial states, masks, what is made of weights.
+constexpr size_t kLargestFolded = 16 << 20;
+
 // Of values that can be compared.
 bool is_plain_container(const c10::IValue &value) {
     return value.isIntList() ||
            (value.isGenericDict() &&
             value.toGenericDict().valueType()->kind() == c10::TypeKind::StringType);
+}
+
+bool is_about_mode(const Node *node, const char *question) {
+    return node->inputs().empty() && node->kind() == c10::Symbol::fromQualString(question);
+}
+
+bool is_weight(const c10::IValue &value) {
+    return value.isTensor() && value.toTensor().defined() &&
+           value.toTensor().layout() == at::kStrided;
 }
 
 // Into another argument than the one that the result takes the place of, as "aten::add.out" does.
@@ -75,7 +87,7 @@ bool TapeRecorder::visit_site(const Node *node) {
         Recorded handed = found == nullptr ? Recorded() : *found;
         // What it is now, whatever is written to it later.
         if (handed.kind == Kind::kTensor)
-            handed = add_cell(cells_[handed.place].value, family_sizes_.size());
+            handed = add_cell(seen(handed), family_sizes_.size());
         handed_.push_back(handed);
         return true;
     }
@@ -89,7 +101,7 @@ bool TapeRecorder::visit_site(const Node *node) {
 void TapeRecorder::record_call() {
     std::vector<Recorded> open = std::move(handed_);
     handed_.clear();
-    std::vector<size_t> found;
+    std::vector<Seen> found;
     size_t items = 0;
     while (!open.empty()) {
         const Recorded item = open.back();
@@ -99,14 +111,15 @@ void TapeRecorder::record_call() {
         if (item.kind == Kind::kSequence || item.kind == Kind::kDictionary)
             open.insert(open.end(), item.items->begin(), item.items->end());
         else if (item.kind == Kind::kTensor)
-            found.push_back(cells_[item.place].value);
+            found.push_back(seen(item));
         else if (item.kind != Kind::kConstant || item.constant.isTensor() ||
                  item.constant.isTensorList())
             throw NotRecordable();
     }
-    if (found.size() != 1)
-        throw NotRecordable();
-    tape_->calls.push_back(found[0]);
+    require(found.size() == 1);
+    const Seen seen = see_with_examples_in(found[0], 0);
+    require(seen.layout.is_plain());
+    tape_->calls.push_back(seen.value);
 }
 
 bool TapeRecorder::visit_control(const Node *node) {
@@ -158,6 +171,11 @@ bool TapeRecorder::visit_structure(const Node *node) {
         visit_attribute(node);
     } else if (node->kind() == prim::unchecked_cast) {
         put_same(node, node->input());
+    } else if (is_about_mode(node, "aten::is_grad_enabled")) {
+        put_constant(node, true); // in an attribution, whatever it is here
+    } else if (is_about_mode(node, "aten::is_autocast_enabled") ||
+               is_about_mode(node, "aten::is_autocast_cpu_enabled")) {
+        put_constant(node, false); // a tape's operators compute as they are
     } else {
         return apply_container_rule(*this, node);
     }
@@ -176,13 +194,10 @@ void TapeRecorder::visit_attribute(const Node *node) {
         recorded.kind = Kind::kObject;
         if (!is_module_type(value.type())) // modules are the program's own assumptions
             tape_->assumptions.push_back(Assumption{object, slot, value});
-    } else if (value.isTensor() && value.toTensor().defined() &&
-               value.toTensor().layout() == at::kStrided) {
-        const at::Tensor tensor = value.toTensor();
-        recorded.kind = Kind::kWeight;
-        tape_->weights.push_back(TapeWeight{object, slot, tensor,
-                                            tensor.has_storage() ? tensor.data_ptr() : nullptr,
-                                            tensor.is_inference() ? 0 : tensor._version()});
+    } else if (is_weight(value)) {
+        recorded = add_weight(object, slot, -1, value.toTensor());
+    } else if (value.isTensorList()) {
+        recorded = add_weights(object, slot, value.toTensorVector());
     } else if (is_plain_container(value)) {
         recorded.constant = value.deepcopy();
         tape_->assumptions.push_back(Assumption{object, slot, recorded.constant});
@@ -192,26 +207,68 @@ void TapeRecorder::visit_attribute(const Node *node) {
     known_[node->output()] = recorded;
 }
 
-// What depends on constants alone is computed now.
-bool TapeRecorder::fold(const Node *node) {
+Recorded TapeRecorder::add_weight(const c10::intrusive_ptr<c10::ivalue::Object> &owner, size_t slot,
+                                  int64_t item, const at::Tensor &tensor) {
+    tape_->weights.push_back(TapeWeight{owner, slot, item, tensor,
+                                        tensor.has_storage() ? tensor.data_ptr() : nullptr,
+                                        tensor.is_inference() ? 0 : tensor._version()});
+    Recorded recorded = Recorded::of(tensor);
+    recorded.kind = Kind::kWeight;
+    return recorded;
+}
+
+// Recurrent layers have their weights in a list.
+Recorded TapeRecorder::add_weights(const c10::intrusive_ptr<c10::ivalue::Object> &owner,
+                                   size_t slot, const std::vector<at::Tensor> &tensors) {
+    std::vector<Recorded> items;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+        require(is_weight(tensors[i]));
+        items.push_back(add_weight(owner, slot, static_cast<int64_t>(i), tensors[i]));
+    }
+    Recorded recorded = make_container(Kind::kSequence, std::move(items));
+    recorded.is_attribute = true;
+    return recorded;
+}
+
+// Whether the node's inputs are known, so that it can be computed now. What is made of weights has
+// to be something of its own.
+bool TapeRecorder::can_fold(const Node *node) const {
     const c10::FunctionSchema *schema = node->maybeSchema();
     if (schema == nullptr || schema->is_mutable() || node->isNondeterministic() ||
         node->hasSideEffects() || !node->blocks().empty())
         return false;
-    torch::jit::Stack stack;
+    bool of_weights = false;
     for (const Value *input : node->inputs()) {
         const Recorded *found = find(input);
-        if (found == nullptr || found->kind != Kind::kConstant)
+        if (found == nullptr || (found->kind != Kind::kConstant && found->kind != Kind::kWeight))
             return false;
-        stack.push_back(found->constant);
+        of_weights = of_weights || found->kind == Kind::kWeight;
     }
+    const auto is_view = [](const c10::Argument &returned) {
+        return returned.alias_info() != nullptr;
+    };
+    const auto &returns = schema->returns();
+    return !of_weights ||
+           (weight_copies_ != nullptr && std::none_of(returns.begin(), returns.end(), is_view));
+}
+
+bool TapeRecorder::fold(const Node *node) {
+    if (!can_fold(node))
+        return false;
+    torch::jit::Stack stack;
+    for (const Value *input : node->inputs())
+        stack.push_back(at(input).constant);
+    if (node->schema().is_vararg()) // such want to be told
+        stack.emplace_back(static_cast<int64_t>(node->inputs().size()));
     node->getOperation()(stack);
+    for (const c10::IValue &result : stack)
+        require(!result.isTensor() || result.toTensor().nbytes() <= kLargestFolded);
     for (size_t i = 0; i < node->outputs().size(); ++i)
-        known_[node->output(i)] = Recorded::of(stack.at(i));
+        put_recorded(node->output(i), Recorded::of(stack.at(i)));
     return true;
 }
 
-// A view of a weight is one, for it shows the same memory.
+// Views of a weight are weights, for they show the same memory.
 bool TapeRecorder::view_weight(const Node *node) {
     const c10::FunctionSchema *schema = node->maybeSchema();
     if (schema == nullptr || schema->is_mutable() || schema->returns().size() != 1 ||
@@ -220,15 +277,25 @@ bool TapeRecorder::view_weight(const Node *node) {
     const Recorded *weight = find(node->input(0));
     if (weight == nullptr || weight->kind != Kind::kWeight)
         return false;
-    Recorded recorded = *weight;
-    torch::jit::Stack stack{recorded.constant};
+    const at::Tensor whole = weight->constant.toTensor();
+    torch::jit::Stack stack{whole};
     for (const Value *input : node->inputs().slice(1))
         stack.push_back(constant(input));
     node->getOperation()(stack);
-    if (!stack.at(0).isTensor() || !stack[0].toTensor().is_alias_of(recorded.constant.toTensor()))
-        throw NotRecordable();
-    recorded.constant = stack[0];
-    known_[node->output()] = recorded;
+    const auto as_view = [&](const at::Tensor &view) {
+        require(view.is_alias_of(whole));
+        Recorded recorded = Recorded::of(view);
+        recorded.kind = Kind::kWeight;
+        return recorded;
+    };
+    if (stack.at(0).isTensor()) {
+        put_recorded(node->output(), as_view(stack[0].toTensor()));
+        return true;
+    }
+    std::vector<Recorded> views;
+    for (const at::Tensor &view : stack[0].toTensorVector())
+        views.push_back(as_view(view));
+    put_container(node, Kind::kSequence, std::move(views));
     return true;
 }
 
@@ -236,12 +303,13 @@ bool TapeRecorder::view_weight(const Node *node) {
 
 TapeRecorder::TapeRecorder(const Program &program, const TapeCache::Key &inputs,
                            WeightCopies *copies)
-    : dtype_(inputs.dtype), weight_copies_(copies) {
+    : dtype_(inputs.dtype), device_(inputs.device), weight_copies_(copies) {
     Recorded self = Recorded::of(program.self);
     self.kind = Kind::kObject;
     known_[program.graph->inputs().at(0)] = self;
     for (size_t i = 0; i < inputs.inputs.size(); ++i)
-        known_[program.graph->inputs().at(1 + i)] = add_cell(add_value(inputs.inputs[i]), i);
+        known_[program.graph->inputs().at(1 + i)] =
+            add_cell(Seen{add_value(inputs.inputs[i]), plain_layout(inputs.inputs[i])}, i);
     const auto &parameters = program.schema.arguments();
     for (size_t i = 1 + inputs.inputs.size(); i < parameters.size(); ++i)
         if (parameters[i].default_value())

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "program.hpp"
+#include "tape_layout.hpp"
 #include "tape_operators.hpp"
 
 #include <string>
@@ -14,7 +15,7 @@ namespace neurotap {
 struct Recorded {
     enum class Kind {
         kUnknown,
-        kConstant,  // `constant`, which depends on no weight
+        kConstant,  // `constant`
         kWeight,    // `constant` is a tensor of the model
         kObject,    // `constant` is a module
         kTensor,    // number `place` of the tensors that depend on the inputs
@@ -25,20 +26,11 @@ struct Recorded {
     c10::IValue constant;
     size_t place = 0;
     std::shared_ptr<std::vector<Recorded>> items;
+    bool is_attribute = false; // of a module, which the program must not change
 
     static Recorded of(const c10::IValue &constant);
 };
 
-// The program cannot be put on a tape; the plain way has to do.
-struct NotRecordable {};
-
-inline void require(bool condition) {
-    if (!condition)
-        throw NotRecordable();
-}
-
-// The product; there is none if it overflows.
-int64_t product_of(int64_t a, int64_t b);
 // A window whose arithmetic cannot overflow, and that looks at something.
 SlidingWindow checked(const SlidingWindow &window);
 // Whether the node writes its result into its first input, as "aten::add_" does.
@@ -60,33 +52,45 @@ class TapeRecorder {
     const Recorded &at(const torch::jit::Value *value) const;
     const Recorded *find(const torch::jit::Value *value) const; // NULL if it is not known
     bool is_tensor(const torch::jit::Value *value) const;
-    size_t tensor(const torch::jit::Value *value) const; // the tape's value that it is by now
-    const Sizes &sizes(const torch::jit::Value *value) const {
-        return tape_->values[tensor(value)];
-    }
+    Seen seen(const torch::jit::Value *value) const; // the tape's value that it is by now
+    Seen seen(const Recorded &tensor) const;
+    // Of one that has its examples in front.
+    size_t tensor(const torch::jit::Value *value) const { return plain(value).value; }
+    const Sizes &sizes(const torch::jit::Value *value) const { return plain(value).layout.sizes; }
     c10::IValue constant(const torch::jit::Value *value) const; // a list of constants is one
     std::vector<int64_t> ints(const torch::jit::Value *value, size_t count) const; // one for all
-    at::Tensor weight(const torch::jit::Value *value) const;
+    at::Tensor weight(const torch::jit::Value *value) const { return weight(at(value)); }
+    at::Tensor weight(const Recorded &recorded) const;
     MaybeTensor maybe_weight(const torch::jit::Value *value) const;
+    at::Tensor mask(const torch::jit::Value *value) const;                // a weight of booleans
     MaybeTensor bias(const torch::jit::Value *value, int64_t size) const; // of one dimension
-    // Of a list of tensors.
-    std::vector<size_t> tensors(const torch::jit::Value *value) const;
-    const Sizes &sizes_of_value(size_t value) const { return tape_->values[value]; }
+    const std::vector<Recorded> &items(const torch::jit::Value *value) const; // of a list or tuple
     WeightCopies *weight_copies() const { return weight_copies_; }
     at::ScalarType dtype() const { return dtype_; }
+    at::Device device() const { return device_; }
 
     // The node's result is a new tensor; or, if the node works in place, its first input is.
     void put(const torch::jit::Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
-             const Sizes &result);
+             const Layout &result);
+    void put(const torch::jit::Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
+             const Sizes &result) {
+        put(node, std::move(op), operands, plain_layout(result));
+    }
+    void put_new(const torch::jit::Value *output, const Seen &result);
     // A step towards a node's result.
-    size_t add_step(TapeOperatorPtr op, const std::vector<size_t> &operands, const Sizes &result);
+    Seen add_step(TapeOperatorPtr op, const std::vector<size_t> &operands, const Layout &result);
+    // The same elements, seen otherwise.
+    Seen see(const Seen &seen, const Layout &layout);
+    // With the examples in that dimension, or not in it; a single one can be anywhere.
+    Seen see_with_examples_in(const Seen &seen, size_t dim);
+    Seen see_with_examples_beside(const Seen &seen, size_t dim);
     // The result is the operand itself; has its elements; or may share its memory, being `value`,
     // or a list of such.
     void put_same(const torch::jit::Node *node, const torch::jit::Value *operand);
     void put_copy(const torch::jit::Node *node, const torch::jit::Value *operand);
-    void put_view(const torch::jit::Node *node, const torch::jit::Value *operand, size_t value);
+    void put_view(const torch::jit::Node *node, const torch::jit::Value *operand, const Seen &view);
     void put_views(const torch::jit::Node *node, const torch::jit::Value *operand,
-                   const std::vector<size_t> &values);
+                   const std::vector<Seen> &views);
     void put_constant(const torch::jit::Node *node, const c10::IValue &constant);
     void put_recorded(const torch::jit::Value *output, const Recorded &recorded);
     void put_container(const torch::jit::Node *node, Recorded::Kind kind,
@@ -97,7 +101,7 @@ class TapeRecorder {
   private:
     // A tensor of the program: it is one of the tape's values, and another after being written to.
     struct Cell {
-        size_t value;
+        Seen seen;
         size_t family; // of tensors that may share memory
     };
 
@@ -110,16 +114,23 @@ class TapeRecorder {
     void visit_branch(const torch::jit::Node *node);
     void visit_loop(const torch::jit::Node *node);
     void visit_attribute(const torch::jit::Node *node);
+    Recorded add_weight(const c10::intrusive_ptr<c10::ivalue::Object> &owner, size_t slot,
+                        int64_t item, const at::Tensor &tensor);
+    Recorded add_weights(const c10::intrusive_ptr<c10::ivalue::Object> &owner, size_t slot,
+                         const std::vector<at::Tensor> &tensors);
+    bool can_fold(const torch::jit::Node *node) const;
     bool fold(const torch::jit::Node *node);
     bool view_weight(const torch::jit::Node *node);
     void record_call();
     std::shared_ptr<const Tape> finish();
 
+    const Seen &plain(const torch::jit::Value *value) const;
     size_t add_value(const Sizes &sizes);
-    Recorded add_cell(size_t value, size_t family);
-    void write(const torch::jit::Value *target, size_t value);
+    Recorded add_cell(const Seen &seen, size_t family);
+    void write(const torch::jit::Value *target, const Seen &seen);
 
     at::ScalarType dtype_;
+    at::Device device_;
     WeightCopies *weight_copies_;
     std::shared_ptr<Tape> tape_ = std::make_shared<Tape>();
     std::vector<Cell> cells_;
@@ -141,6 +152,15 @@ const TapeRule *find_rule(TapeRules rules, const torch::jit::Node *node); // NUL
 TapeRules window_rules();                                                 // tape_window_rules.cpp
 TapeRules upsampling_rules(); // tape_upsampling_rules.cpp
 TapeRules shape_rules();      // tape_shape_rules.cpp
+TapeRules attention_rules();  // tape_attention_rules.cpp
+TapeRules recurrent_rules();  // tape_recurrent_rules.cpp: they have several results
+TapeRules question_rules();   // tape_question_rules.cpp
+
+// A product of two values, each with matrices in its last two dimensions.
+void put_product_of_values(TapeRecorder &recorder, const torch::jit::Node *node); // …
+
+// The dimension that an argument names, counted from the front, of so many.
+size_t dim_of(const TapeRecorder &recorder, const torch::jit::Value *value, size_t ndim);
 
 // A convolution by the operator that does both kinds.
 void put_transposed_convolution(TapeRecorder &recorder, const torch::jit::Node *node); // …

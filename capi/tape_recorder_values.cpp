@@ -19,12 +19,6 @@ constexpr int64_t kLargestStep = int64_t{1} << 31; // of a window
 
 } // namespace
 
-int64_t product_of(int64_t a, int64_t b) {
-    int64_t product = 0;
-    require(!__builtin_mul_overflow(a, b, &product));
-    return product;
-}
-
 SlidingWindow checked(const SlidingWindow &window) {
     const auto is_step = [](int64_t step) { return step > 0 && step <= kLargestStep; };
     require(is_step(window.kernel) && is_step(window.stride) && is_step(window.dilation));
@@ -60,10 +54,18 @@ const Recorded *TapeRecorder::find(const Value *value) const {
 
 bool TapeRecorder::is_tensor(const Value *value) const { return at(value).kind == Kind::kTensor; }
 
-size_t TapeRecorder::tensor(const Value *value) const {
-    if (!is_tensor(value))
-        throw NotRecordable();
-    return cells_[at(value).place].value;
+Seen TapeRecorder::seen(const Recorded &tensor) const {
+    require(tensor.kind == Kind::kTensor);
+    return cells_[tensor.place].seen;
+}
+
+Seen TapeRecorder::seen(const Value *value) const { return seen(at(value)); }
+
+const Seen &TapeRecorder::plain(const Value *value) const {
+    require(is_tensor(value));
+    const Seen &seen = cells_[at(value).place].seen;
+    require(seen.layout.is_plain());
+    return seen;
 }
 
 namespace {
@@ -84,10 +86,14 @@ c10::IValue list_of(const std::vector<Recorded> &items, bool (c10::IValue::*is)(
 c10::IValue list_of_numbers(const std::vector<Recorded> &items) {
     auto ints = list_of<int64_t>(items, &c10::IValue::isInt,
                                  [](const c10::IValue &item) { return item.toInt(); });
-    return !ints.isNone()
-               ? ints
-               : list_of<double>(items, &c10::IValue::isDouble,
-                                 [](const c10::IValue &item) { return item.toDouble(); });
+    if (!ints.isNone())
+        return ints;
+    auto bools = list_of<bool>(items, &c10::IValue::isBool,
+                               [](const c10::IValue &item) { return item.toBool(); });
+    if (!bools.isNone())
+        return bools;
+    return list_of<double>(items, &c10::IValue::isDouble,
+                           [](const c10::IValue &item) { return item.toDouble(); });
 }
 
 } // namespace
@@ -124,14 +130,21 @@ bool has_elements(const at::Tensor &tensor) {
 
 } // namespace
 
-at::Tensor TapeRecorder::weight(const Value *value) const {
-    const Recorded &recorded = at(value);
+at::Tensor TapeRecorder::weight(const Recorded &recorded) const {
     const bool known = recorded.kind == Kind::kWeight || recorded.kind == Kind::kConstant;
     if (!known || !recorded.constant.isTensor())
         throw NotRecordable();
     const at::Tensor tensor = recorded.constant.toTensor();
     require(tensor.defined() && tensor.scalar_type() == dtype_ && has_elements(tensor));
     return tensor.detach();
+}
+
+at::Tensor TapeRecorder::mask(const Value *value) const {
+    const Recorded &recorded = at(value);
+    require(recorded.kind == Kind::kWeight || recorded.kind == Kind::kConstant);
+    const at::Tensor tensor = recorded.constant.toTensor();
+    require(tensor.scalar_type() == at::kBool && has_elements(tensor));
+    return tensor;
 }
 
 MaybeTensor TapeRecorder::maybe_weight(const Value *value) const {
@@ -147,17 +160,16 @@ MaybeTensor TapeRecorder::bias(const Value *value, int64_t size) const {
     return bias;
 }
 
-std::vector<size_t> TapeRecorder::tensors(const Value *value) const {
-    const Recorded &recorded = at(value);
-    if (recorded.kind != Kind::kSequence)
-        throw NotRecordable();
-    std::vector<size_t> all;
-    for (const Recorded &item : *recorded.items) {
-        if (item.kind != Kind::kTensor)
-            throw NotRecordable();
-        all.push_back(cells_[item.place].value);
-    }
-    return all;
+size_t dim_of(const TapeRecorder &recorder, const Value *value, size_t ndim) {
+    const int64_t dim = recorder.constant(value).toInt();
+    const auto n = static_cast<int64_t>(ndim);
+    require(dim >= -n && dim < n);
+    return static_cast<size_t>(dim < 0 ? dim + n : dim);
+}
+
+const std::vector<Recorded> &TapeRecorder::items(const Value *value) const {
+    require(at(value).kind == Kind::kSequence);
+    return *at(value).items;
 }
 
 // ---- putting steps on the tape ----
@@ -171,19 +183,46 @@ size_t TapeRecorder::add_value(const Sizes &sizes) {
     return tape_->values.size() - 1;
 }
 
-size_t TapeRecorder::add_step(TapeOperatorPtr op, const std::vector<size_t> &operands,
-                              const Sizes &result) {
+Seen TapeRecorder::add_step(TapeOperatorPtr op, const std::vector<size_t> &operands,
+                            const Layout &result) {
     require(tape_->steps.size() < kMostSteps);
-    const size_t value = add_value(result);
+    const size_t value = add_value(result.on_tape());
     tape_->steps.push_back(TapeStep{std::move(op), operands, value});
-    return value;
+    return {value, result};
 }
 
-Recorded TapeRecorder::add_cell(size_t value, size_t family) {
+Seen TapeRecorder::see(const Seen &seen, const Layout &layout) {
+    const Sizes from = seen.layout.on_tape();
+    const Sizes to = layout.on_tape();
+    return from == to ? Seen{seen.value, layout}
+                      : add_step(make_reshape(from, to), {seen.value}, layout);
+}
+
+Seen TapeRecorder::see_with_examples_in(const Seen &seen, size_t dim) {
+    const Layout &layout = seen.layout;
+    if (layout.dim == dim)
+        return seen;
+    require(layout.examples() == 1);
+    return see(seen, Layout{layout.sizes, dim, 1, layout.sizes[dim]});
+}
+
+Seen TapeRecorder::see_with_examples_beside(const Seen &seen, size_t dim) {
+    const Layout &layout = seen.layout;
+    if (layout.dim != dim)
+        return seen;
+    require(layout.sizes.size() > 1);
+    size_t other = dim == 0 ? 1 : 0;
+    for (size_t i = 0; i < layout.sizes.size(); ++i)
+        if (i != dim && layout.sizes[i] == 1)
+            other = i;
+    return see_with_examples_in(seen, other);
+}
+
+Recorded TapeRecorder::add_cell(const Seen &seen, size_t family) {
     if (family == family_sizes_.size())
         family_sizes_.push_back(0);
     ++family_sizes_[family];
-    cells_.push_back(Cell{value, family});
+    cells_.push_back(Cell{seen, family});
     Recorded recorded;
     recorded.kind = Kind::kTensor;
     recorded.place = cells_.size() - 1;
@@ -191,24 +230,24 @@ Recorded TapeRecorder::add_cell(size_t value, size_t family) {
 }
 
 // What other tensors may be views of is not followed when it is written to.
-void TapeRecorder::write(const Value *target, size_t value) {
+void TapeRecorder::write(const Value *target, const Seen &seen) {
     Cell &cell = cells_[at(target).place];
-    if (family_sizes_[cell.family] > 1 || tape_->values[cell.value] != tape_->values[value])
-        throw NotRecordable();
-    cell.value = value;
+    require(family_sizes_[cell.family] == 1 && cell.seen.layout == seen.layout);
+    cell.seen = seen;
 }
 
 void TapeRecorder::put(const Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
-                       const Sizes &result) {
-    const size_t value = add_step(std::move(op), operands, result);
-    if (!works_in_place(node)) {
-        known_[node->output()] = add_cell(value, family_sizes_.size());
-        return;
-    }
-    if (!is_tensor(node->input(0)))
-        throw NotRecordable();
-    write(node->input(0), value);
+                       const Layout &result) {
+    const Seen made = add_step(std::move(op), operands, result);
+    if (!works_in_place(node))
+        return put_new(node->output(), made);
+    require(is_tensor(node->input(0)));
+    write(node->input(0), made);
     put_same(node, node->input(0));
+}
+
+void TapeRecorder::put_new(const Value *output, const Seen &result) {
+    known_[output] = add_cell(result, family_sizes_.size());
 }
 
 void TapeRecorder::put_same(const Node *node, const Value *operand) {
@@ -217,20 +256,20 @@ void TapeRecorder::put_same(const Node *node, const Value *operand) {
 }
 
 void TapeRecorder::put_copy(const Node *node, const Value *operand) {
-    known_[node->output()] = add_cell(tensor(operand), family_sizes_.size());
+    put_new(node->output(), seen(operand));
 }
 
-void TapeRecorder::put_view(const Node *node, const Value *operand, size_t value) {
-    known_[node->output()] = add_cell(value, cells_[at(operand).place].family);
+void TapeRecorder::put_view(const Node *node, const Value *operand, const Seen &view) {
+    known_[node->output()] = add_cell(view, cells_[at(operand).place].family);
 }
 
 void TapeRecorder::put_views(const Node *node, const Value *operand,
-                             const std::vector<size_t> &values) {
+                             const std::vector<Seen> &views) {
     const size_t family = cells_[at(operand).place].family;
-    std::vector<Recorded> views;
-    for (const size_t value : values)
-        views.push_back(add_cell(value, family));
-    put_container(node, Kind::kSequence, std::move(views));
+    std::vector<Recorded> cells;
+    for (const Seen &view : views)
+        cells.push_back(add_cell(view, family));
+    put_container(node, Kind::kSequence, std::move(cells));
 }
 
 void TapeRecorder::put_constant(const Node *node, const c10::IValue &constant) {

@@ -12,14 +12,20 @@ using torch::jit::Value;
 
 // ---- dense layers ----
 
+// A value whose last dimension has no examples.
+Seen features(TapeRecorder &r, const Value *value) {
+    const Seen seen = r.seen(value);
+    return r.see_with_examples_beside(seen, seen.layout.sizes.size() - 1);
+}
+
 // [features of the result, features]
 void put_linear(TapeRecorder &r, const Node *node, const Value *value, const at::Tensor &weight,
                 const MaybeTensor &bias) {
-    const Sizes operand = r.sizes(value);
-    require(weight.dim() == 2 && weight.size(1) == operand.back());
-    Sizes result = operand;
-    result.back() = weight.size(0);
-    r.put(node, make_linear(operand, weight, bias), {r.tensor(value)}, result);
+    const Seen operand = features(r, value);
+    require(weight.dim() == 2 && weight.size(1) == operand.layout.sizes.back());
+    Layout result = operand.layout;
+    result.sizes.back() = weight.size(0);
+    r.put(node, make_linear(operand.layout.on_tape(), weight, bias), {operand.value}, result);
 }
 
 // input, weight, bias
@@ -36,9 +42,15 @@ at::Tensor matrix(const TapeRecorder &r, const Value *value) {
     return matrix.t();
 }
 
+bool is_matrix(const TapeRecorder &r, const Value *value) {
+    return r.seen(value).layout.sizes.size() == 2;
+}
+
 // rows, matrix
 void matrix_product(TapeRecorder &r, const Node *node) {
-    require(node->kind() != torch::jit::aten::mm || r.sizes(node->input(0)).size() == 2);
+    if (r.is_tensor(node->input(0)) && r.is_tensor(node->input(1)))
+        return put_product_of_values(r, node);
+    require(node->kind() != torch::jit::aten::mm || is_matrix(r, node->input(0)));
     put_linear(r, node, node->input(0), matrix(r, node->input(1)), c10::nullopt);
 }
 
@@ -46,7 +58,7 @@ void matrix_product(TapeRecorder &r, const Node *node) {
 void product_and_bias(TapeRecorder &r, const Node *node) {
     const at::Tensor weight = matrix(r, node->input(2));
     const MaybeTensor bias = r.bias(node->input(0), weight.size(0));
-    require(bias && r.sizes(node->input(1)).size() == 2 &&
+    require(bias && is_matrix(r, node->input(1)) &&
             r.constant(node->input(3)).toScalar().equal(1) &&
             r.constant(node->input(4)).toScalar().equal(1));
     put_linear(r, node, node->input(1), weight, bias);
@@ -69,13 +81,36 @@ void batch_norm(TapeRecorder &r, const Node *node) {
 
 // input, normalized_shape, weight, bias, eps, cudnn_enable
 void layer_norm(TapeRecorder &r, const Node *node) {
-    const Sizes operand = r.sizes(node->input(0));
-    require(r.constant(node->input(1)).toIntVector() == Sizes{operand.back()});
-    const TapeLayerNorm norm{r.maybe_weight(node->input(2)), r.maybe_weight(node->input(3)),
+    const Seen operand = features(r, node->input(0));
+    const int64_t size = operand.layout.sizes.back();
+    require(r.constant(node->input(1)).toIntVector() == Sizes{size});
+    const TapeLayerNorm norm{r.bias(node->input(2), size), r.bias(node->input(3), size),
                              r.constant(node->input(4)).toDouble()};
-    for (const MaybeTensor &weight : {norm.weight, norm.bias})
-        require(!weight || (weight->dim() == 1 && weight->numel() == operand.back()));
-    r.put(node, make_layer_norm(operand, norm), {r.tensor(node->input(0))}, operand);
+    r.put(node, make_layer_norm(operand.layout.on_tape(), norm), {operand.value}, operand.layout);
+}
+
+// Statistics of the positions take at least one of them.
+void put_group_norm(TapeRecorder &r, const Node *node, const TapeGroupNorm &norm) {
+    const Sizes operand = r.sizes(node->input(0));
+    require(operand.size() >= 3 && norm.groups > 0 && operand[1] % norm.groups == 0);
+    r.put(node, make_group_norm(operand, norm), {r.tensor(node->input(0))}, operand);
+}
+
+// input, groups, weight, bias, eps, cudnn_enabled
+void group_norm(TapeRecorder &r, const Node *node) {
+    const int64_t channels = r.sizes(node->input(0))[1];
+    put_group_norm(r, node,
+                   {r.constant(node->input(1)).toInt(), r.bias(node->input(2), channels),
+                    r.bias(node->input(3), channels), r.constant(node->input(4)).toDouble()});
+}
+
+// input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled
+void instance_norm(TapeRecorder &r, const Node *node) {
+    const int64_t channels = r.sizes(node->input(0))[1];
+    require(r.constant(node->input(5)).toBool() && r.constant(node->input(3)).isNone());
+    put_group_norm(r, node,
+                   {channels, r.bias(node->input(1), channels), r.bias(node->input(2), channels),
+                    r.constant(node->input(7)).toDouble()});
 }
 
 // input, p, train
@@ -85,25 +120,10 @@ void dropout(TapeRecorder &r, const Node *node) {
 }
 
 void same_memory(TapeRecorder &r, const Node *node) {
-    require(r.is_tensor(node->input(0)));
-    r.put_view(node, node->input(0), r.tensor(node->input(0)));
+    r.put_view(node, node->input(0), r.seen(node->input(0)));
 }
 
 void copy(TapeRecorder &r, const Node *node) { r.put_copy(node, node->input(0)); }
-
-// ---- over channels ----
-
-// input, dim, dtype
-void put_softmax(TapeRecorder &r, const Node *node, bool logarithmic) {
-    const Sizes operand = r.sizes(node->input(0));
-    const int64_t dim = r.constant(node->input(1)).toInt();
-    require(r.constant(node->input(2)).isNone());
-    require(dim == 1 || dim + static_cast<int64_t>(operand.size()) == 1);
-    r.put(node, make_softmax(logarithmic), {r.tensor(node->input(0))}, operand);
-}
-
-void softmax(TapeRecorder &r, const Node *node) { put_softmax(r, node, false); }
-void log_softmax(TapeRecorder &r, const Node *node) { put_softmax(r, node, true); }
 
 // input, slopes
 void prelu(TapeRecorder &r, const Node *node) {
@@ -116,70 +136,66 @@ void prelu(TapeRecorder &r, const Node *node) {
 
 // ---- joining ----
 
+// What joins values: a value, or what is the same for all examples.
+struct Joined {
+    c10::optional<Seen> seen;
+    at::Tensor constant;
+};
+
+Joined read_joined(const TapeRecorder &r, const Recorded &item) {
+    if (item.kind == Recorded::Kind::kTensor)
+        return {r.seen(item), {}};
+    return {c10::nullopt, r.weight(item)};
+}
+
+// Expanded weights have what they have for one example.
+at::Tensor of_one_example(const at::Tensor &constant, const Layout &like) {
+    const auto dim = static_cast<int64_t>(like.dim);
+    require(constant.dim() == static_cast<int64_t>(like.sizes.size()));
+    require(constant.size(dim) == like.sizes[like.dim]);
+    require(constant.size(dim) == 1 || constant.stride(dim) == 0);
+    return on_tape(constant.narrow(dim, 0, 1), like);
+}
+
+// The sizes must be those of the others but for the dimension that grows.
+void join(Layout &result, const Sizes &sizes, size_t dim) {
+    require(sizes.size() == result.sizes.size());
+    const int64_t size = sizes[dim];
+    Sizes expected = result.sizes;
+    expected[dim] = size;
+    require(sizes == expected);
+    result.sizes[dim] += size;
+}
+
 // tensors, dim
 void concatenate(TapeRecorder &r, const Node *node) {
-    const auto operands = r.tensors(node->input(0));
-    require(!operands.empty());
-    std::vector<Sizes> sizes;
-    Sizes result = r.sizes_of_value(operands[0]);
-    result[1] = 0;
-    for (const size_t operand : operands) {
-        sizes.push_back(r.sizes_of_value(operand));
-        Sizes expected = result;
-        result[1] += sizes.back()[1];
-        expected[1] = sizes.back()[1];
-        require(sizes.back() == expected);
+    std::vector<Joined> all;
+    c10::optional<Layout> like;
+    for (const Recorded &item : r.items(node->input(0))) {
+        all.push_back(read_joined(r, item));
+        if (all.back().seen && !like)
+            like = all.back().seen->layout;
     }
-    const int64_t dim = r.constant(node->input(1)).toInt();
-    require(dim == 1 || dim + static_cast<int64_t>(result.size()) == 1);
-    r.put(node, make_concatenation(sizes), operands, result);
-}
-
-// ---- questions about shapes ----
-
-void size(TapeRecorder &r, const Node *node) {
-    const Sizes sizes = r.sizes(node->input(0));
-    if (node->inputs().size() == 1)
-        return r.put_constant(node, c10::List<int64_t>(sizes));
-    const int64_t dim = r.constant(node->input(1)).toInt();
-    const auto ndim = static_cast<int64_t>(sizes.size());
-    require(dim >= -ndim && dim < ndim);
-    r.put_constant(node, sizes[static_cast<size_t>(dim < 0 ? dim + ndim : dim)]);
-}
-
-void numel(TapeRecorder &r, const Node *node) {
-    r.put_constant(node, c10::multiply_integers(r.sizes(node->input(0))));
-}
-
-void length(TapeRecorder &r, const Node *node) { r.put_constant(node, r.sizes(node->input(0))[0]); }
-
-void dtype(TapeRecorder &r, const Node *node) {
-    require(r.is_tensor(node->input()));
-    r.put_constant(node, static_cast<int64_t>(r.dtype()));
-}
-
-// input, dtype, non_blocking, copy, …: to what it is already
-void convert(TapeRecorder &r, const Node *node) {
-    const std::string &overload = node->maybeSchema()->overload_name();
-    require(r.is_tensor(node->input(0)) && (overload == "dtype" || overload == "prim_dtype"));
-    require(r.constant(node->input(1)).toInt() == static_cast<int64_t>(r.dtype()));
-    require(!r.constant(node->input(3)).toBool());
-    r.put_same(node, node->input(0));
-}
-
-// input, other
-void convert_like(TapeRecorder &r, const Node *node) {
-    require(r.is_tensor(node->input(0)) && r.is_tensor(node->input(1)));
-    r.put_same(node, node->input(0));
-}
-
-void dim(TapeRecorder &r, const Node *node) {
-    r.put_constant(node, static_cast<int64_t>(r.sizes(node->input(0)).size()));
-}
-
-void is_none(TapeRecorder &r, const Node *node) {
-    require(r.is_tensor(node->input(0)) && r.constant(node->input(1)).isNone());
-    r.put_constant(node, node->kind() == torch::jit::aten::__isnot__);
+    require(like.has_value());
+    const size_t dim = dim_of(r, node->input(1), like->sizes.size());
+    Layout result = *like;
+    result.sizes[dim] = 0;
+    std::vector<TapeJoined> parts;
+    std::vector<size_t> operands;
+    for (const Joined &joined : all) {
+        join(result, joined.seen ? joined.seen->layout.sizes : joined.constant.sizes().vec(), dim);
+        if (!joined.seen) {
+            const at::Tensor constant = of_one_example(joined.constant, *like);
+            parts.push_back({joined.constant.size(static_cast<int64_t>(dim)), constant});
+            continue;
+        }
+        const Seen seen = r.see_with_examples_in(*joined.seen, like->dim);
+        require(seen.layout.before == like->before && seen.layout.after == like->after);
+        parts.push_back({seen.layout.sizes[dim], {}});
+        operands.push_back(seen.value);
+    }
+    r.put(node, make_concatenation(result.on_tape(), parts, like->dim_on_tape(dim)), operands,
+          result);
 }
 
 constexpr TapeRule kRules[] = {
@@ -189,6 +205,8 @@ constexpr TapeRule kRules[] = {
     {"aten::addmm", product_and_bias},
     {"aten::batch_norm", batch_norm},
     {"aten::layer_norm", layer_norm},
+    {"aten::group_norm", group_norm},
+    {"aten::instance_norm", instance_norm},
     {"aten::dropout", dropout},
     {"aten::dropout_", dropout},
     {"aten::feature_dropout", dropout},
@@ -198,20 +216,9 @@ constexpr TapeRule kRules[] = {
     {"aten::feature_alpha_dropout", dropout},
     {"aten::contiguous", same_memory},
     {"aten::clone", copy},
-    {"aten::softmax", softmax},
-    {"aten::log_softmax", log_softmax},
     {"aten::prelu", prelu},
     {"aten::cat", concatenate},
     {"aten::concat", concatenate},
-    {"aten::size", size},
-    {"aten::dim", dim},
-    {"aten::numel", numel},
-    {"aten::len", length},
-    {"prim::dtype", dtype},
-    {"aten::to", convert},
-    {"aten::type_as", convert_like},
-    {"aten::__is__", is_none},
-    {"aten::__isnot__", is_none},
 };
 
 } // namespace
@@ -238,8 +245,12 @@ void check_dimensions(const TapeRecorder &r, const Node *node) {
 } // namespace
 
 bool apply_rule(TapeRecorder &recorder, const Node *node) {
-    for (const TapeRules &rules :
-         {TapeRules(kRules), window_rules(), upsampling_rules(), shape_rules()})
+    if (const TapeRule *rule = find_rule(recurrent_rules(), node)) {
+        rule->apply(recorder, node);
+        return true;
+    }
+    for (const TapeRules &rules : {TapeRules(kRules), window_rules(), upsampling_rules(),
+                                   shape_rules(), attention_rules(), question_rules()})
         if (const TapeRule *rule = find_rule(rules, node)) {
             require(node->outputs().size() == 1);
             check_dimensions(recorder, node);

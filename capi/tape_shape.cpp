@@ -5,27 +5,62 @@
 namespace neurotap {
 namespace {
 
+// Along one dimension. Where that has positions, all of them are put together.
 class Concatenation final : public TapeOperator {
   public:
-    explicit Concatenation(const std::vector<Sizes> &operands) {
-        for (const Sizes &operand : operands)
-            channels_.push_back(operand[1]);
+    Concatenation(const Sizes &result, const std::vector<TapeJoined> &parts, size_t dim)
+        : result_(result), parts_(parts), dim_(dim) {
+        for (const TapeJoined &part : parts_) {
+            counts_.push_back(part.count);
+            if (!part.constant.defined())
+                of_operands_.push_back(part.count);
+        }
     }
 
-    Region needs(const Region &out, size_t /*operand*/) const override { return out; }
+    Region needs(const Region &out, size_t operand) const override {
+        return with_count(out, of_operands_[operand]);
+    }
     double cost(const Region & /*out*/) const override { return 0; }
 
-    at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
+    at::Tensor forward(std::vector<at::Tensor> operands, const Region &out,
                        Saved & /*saved*/) const override {
-        return at::cat(operands, 1);
+        std::vector<at::Tensor> all;
+        auto operand = operands.begin();
+        for (const TapeJoined &part : parts_)
+            all.push_back(part.constant.defined() ? constant_at(part, out, operands[0].size(0))
+                                                  : *operand++);
+        return cut(at::cat(all, static_cast<int64_t>(dim_)), with_count(out, result_[dim_]), out);
     }
 
-    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse & /*how*/) const override {
-        return gradient.split_with_sizes(channels_, 1);
+    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
+        gradient =
+            widened(std::move(gradient), result_, how.out, with_count(how.out, result_[dim_]));
+        const auto all = gradient.split_with_sizes(counts_, static_cast<int64_t>(dim_));
+        std::vector<at::Tensor> of_operands;
+        for (size_t i = 0; i < parts_.size(); ++i)
+            if (!parts_[i].constant.defined())
+                of_operands.push_back(all[i]);
+        return of_operands;
     }
 
   private:
-    std::vector<int64_t> channels_;
+    Region with_count(Region region, int64_t count) const {
+        if (dim_ >= 2)
+            region[dim_ - 2] = Extent{0, count};
+        return region;
+    }
+
+    at::Tensor constant_at(const TapeJoined &part, const Region &out, int64_t examples) const {
+        const Sizes sizes = part.constant.sizes().vec();
+        const Region needed = with_count(out, part.count);
+        const at::Tensor there = cut(part.constant, whole_region(sizes), needed);
+        return there.expand(sizes_of(sizes, needed, examples));
+    }
+
+    Sizes result_;
+    std::vector<TapeJoined> parts_;
+    size_t dim_;
+    std::vector<int64_t> counts_, of_operands_;
 };
 
 class ConstantPad final : public TapeOperator {
@@ -115,8 +150,9 @@ at::Tensor transpose(const Pointwise &linear, const Sizes &operand, const at::Te
     return torch::autograd::grad({linear(leaf)}, {leaf}, {gradient})[0];
 }
 
-TapeOperatorPtr make_concatenation(const std::vector<Sizes> &operands) {
-    return std::make_unique<Concatenation>(operands);
+TapeOperatorPtr make_concatenation(const Sizes &result, const std::vector<TapeJoined> &parts,
+                                   size_t dim) {
+    return std::make_unique<Concatenation>(result, parts, dim);
 }
 
 TapeOperatorPtr make_constant_pad(const SlidingWindows &windows, double value) {

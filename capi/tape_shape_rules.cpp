@@ -1,5 +1,4 @@
-// The rules for operators that only put elements elsewhere. Examples have to stay apart: the first
-// dimension is that of the batch before and after.
+// The rules for operators that only put elements elsewhere. Examples have to stay apart.
 #include "tape_recorder.hpp"
 
 #include <algorithm>
@@ -11,31 +10,16 @@ namespace {
 using torch::jit::Node;
 using torch::jit::Value;
 
-// The dimension that an argument names, counted from the front, of so many.
-size_t dim_of(const TapeRecorder &r, const Value *value, size_t ndim) {
-    const int64_t dim = r.constant(value).toInt();
-    const auto n = static_cast<int64_t>(ndim);
-    require(dim >= -n && dim < n);
-    return static_cast<size_t>(dim < 0 ? dim + n : dim);
+// Of the node's first input.
+Sizes sizes_seen(const TapeRecorder &r, const Node *node) {
+    return r.seen(node->input(0)).layout.sizes;
 }
 
 // ---- other shapes ----
 
-int64_t product(const Sizes &sizes) {
-    int64_t result = 1;
-    for (const int64_t size : sizes)
-        require(!__builtin_mul_overflow(result, size, &result));
-    return result;
-}
-
 void put_reshape(TapeRecorder &r, const Node *node, const Sizes &result) {
-    const size_t operand = r.tensor(node->input(0));
-    const Sizes sizes = r.sizes_of_value(operand);
-    const bool positive =
-        std::all_of(result.begin(), result.end(), [](int64_t n) { return n > 0; });
-    require(positive && result.size() >= 2 && result[0] == sizes[0]);
-    require(product(result) == product(sizes));
-    r.put_view(node, node->input(0), r.add_step(make_reshape(sizes, result), {operand}, result));
+    const Seen operand = r.seen(node->input(0));
+    r.put_view(node, node->input(0), r.see(operand, reshaped(operand.layout, result)));
 }
 
 // With one of the sizes, -1, to be found.
@@ -43,7 +27,7 @@ Sizes complete(Sizes shape, int64_t elements) {
     const auto open = std::find(shape.begin(), shape.end(), -1);
     if (open != shape.end()) {
         *open = 1;
-        const int64_t others = product(shape);
+        const int64_t others = product_of(shape);
         require(others > 0);
         *open = elements / others;
     }
@@ -52,16 +36,18 @@ Sizes complete(Sizes shape, int64_t elements) {
 
 // input, shape
 void view(TapeRecorder &r, const Node *node) {
-    const Sizes operand = r.sizes(node->input(0));
-    put_reshape(r, node, complete(r.constant(node->input(1)).toIntVector(), product(operand)));
+    const int64_t elements = product_of(sizes_seen(r, node));
+    put_reshape(r, node, complete(r.constant(node->input(1)).toIntVector(), elements));
 }
 
 // input, other
-void view_as(TapeRecorder &r, const Node *node) { put_reshape(r, node, r.sizes(node->input(1))); }
+void view_as(TapeRecorder &r, const Node *node) {
+    put_reshape(r, node, r.seen(node->input(1)).layout.sizes);
+}
 
 // input, start_dim, end_dim
 void flatten(TapeRecorder &r, const Node *node) {
-    Sizes sizes = r.sizes(node->input(0));
+    Sizes sizes = sizes_seen(r, node);
     const auto first = static_cast<int64_t>(dim_of(r, node->input(1), sizes.size()));
     const auto last = static_cast<int64_t>(dim_of(r, node->input(2), sizes.size()));
     require(first <= last);
@@ -74,7 +60,7 @@ void flatten(TapeRecorder &r, const Node *node) {
 
 // input, dim, sizes
 void unflatten(TapeRecorder &r, const Node *node) {
-    Sizes sizes = r.sizes(node->input(0));
+    Sizes sizes = sizes_seen(r, node);
     const auto dim = static_cast<int64_t>(dim_of(r, node->input(1), sizes.size()));
     const Sizes parts =
         complete(r.constant(node->input(2)).toIntVector(), sizes[static_cast<size_t>(dim)]);
@@ -85,7 +71,7 @@ void unflatten(TapeRecorder &r, const Node *node) {
 
 // input, dim
 void unsqueeze(TapeRecorder &r, const Node *node) {
-    Sizes sizes = r.sizes(node->input(0));
+    Sizes sizes = sizes_seen(r, node);
     const size_t dim = dim_of(r, node->input(1), sizes.size() + 1);
     sizes.insert(sizes.begin() + static_cast<int64_t>(dim), 1);
     put_reshape(r, node, sizes);
@@ -93,7 +79,7 @@ void unsqueeze(TapeRecorder &r, const Node *node) {
 
 // input, maybe dim
 void squeeze(TapeRecorder &r, const Node *node) {
-    Sizes sizes = r.sizes(node->input(0));
+    Sizes sizes = sizes_seen(r, node);
     require(node->inputs().size() == 2 && r.constant(node->input(1)).isInt());
     const size_t dim = dim_of(r, node->input(1), sizes.size());
     if (sizes[dim] == 1)
@@ -104,19 +90,21 @@ void squeeze(TapeRecorder &r, const Node *node) {
 // ---- orders of dimensions ----
 
 void put_permutation(TapeRecorder &r, const Node *node, const std::vector<int64_t> &order) {
-    const size_t operand = r.tensor(node->input(0));
-    const Sizes sizes = r.sizes_of_value(operand);
-    require(order.size() == sizes.size() && order[0] == 0);
-    Sizes result;
-    for (const int64_t dim : order)
-        result.push_back(sizes[static_cast<size_t>(dim)]);
-    r.put_view(node, node->input(0), r.add_step(make_permutation(sizes, order), {operand}, result));
+    const Seen operand = r.seen(node->input(0));
+    require(order.size() == operand.layout.sizes.size());
+    std::vector<int64_t> on_tape;
+    const Layout result = permuted(operand.layout, order, on_tape);
+    const bool moves = !std::is_sorted(on_tape.begin(), on_tape.end());
+    r.put_view(node, node->input(0),
+               moves ? r.add_step(make_permutation(operand.layout.on_tape(), on_tape),
+                                  {operand.value}, result)
+                     : Seen{operand.value, result});
 }
 
 // input, dims
 void permute(TapeRecorder &r, const Node *node) {
     auto order = r.constant(node->input(1)).toIntVector();
-    const auto ndim = static_cast<int64_t>(r.sizes(node->input(0)).size());
+    const auto ndim = static_cast<int64_t>(sizes_seen(r, node).size());
     for (int64_t &dim : order)
         dim += dim < 0 ? ndim : 0;
     std::vector<int64_t> sorted = order;
@@ -126,19 +114,23 @@ void permute(TapeRecorder &r, const Node *node) {
     put_permutation(r, node, order);
 }
 
+void put_swap(TapeRecorder &r, const Node *node, size_t a, size_t b) {
+    std::vector<int64_t> order(sizes_seen(r, node).size());
+    std::iota(order.begin(), order.end(), 0);
+    std::swap(order.at(a), order.at(b));
+    put_permutation(r, node, order);
+}
+
 // input, dim0, dim1
 void swap_dimensions(TapeRecorder &r, const Node *node) {
-    const size_t ndim = r.sizes(node->input(0)).size();
-    std::vector<int64_t> order(ndim);
-    std::iota(order.begin(), order.end(), 0);
-    std::swap(order[dim_of(r, node->input(1), ndim)], order[dim_of(r, node->input(2), ndim)]);
-    put_permutation(r, node, order);
+    const size_t ndim = sizes_seen(r, node).size();
+    put_swap(r, node, dim_of(r, node->input(1), ndim), dim_of(r, node->input(2), ndim));
 }
 
 // input, groups
 void channel_shuffle(TapeRecorder &r, const Node *node) {
     const size_t operand = r.tensor(node->input(0));
-    const Sizes sizes = r.sizes_of_value(operand);
+    const Sizes sizes = r.sizes(node->input(0));
     const int64_t groups = r.constant(node->input(1)).toInt();
     require(groups > 0 && sizes[1] % groups == 0);
     Sizes split = sizes;
@@ -149,9 +141,10 @@ void channel_shuffle(TapeRecorder &r, const Node *node) {
     std::vector<int64_t> order(split.size());
     std::iota(order.begin(), order.end(), 0);
     std::swap(order[1], order[2]);
-    const size_t grouped = r.add_step(make_reshape(sizes, split), {operand}, split);
-    const size_t shuffled = r.add_step(make_permutation(split, order), {grouped}, swapped);
-    r.put(node, make_reshape(swapped, sizes), {shuffled}, sizes);
+    const Seen grouped = r.add_step(make_reshape(sizes, split), {operand}, plain_layout(split));
+    const Seen shuffled =
+        r.add_step(make_permutation(split, order), {grouped.value}, plain_layout(swapped));
+    r.put(node, make_reshape(swapped, sizes), {shuffled.value}, sizes);
 }
 
 // input, factor
@@ -172,20 +165,24 @@ struct Places {
     int64_t start, count, step;
 };
 
-// The value that is a part of the node's first input.
-size_t add_slice(TapeRecorder &r, const Node *node, size_t dim, const Places &places) {
-    const size_t operand = r.tensor(node->input(0));
-    Sizes result = r.sizes_of_value(operand);
-    if (places.start == 0 && places.step == 1 && places.count == result[dim])
+// The part of the node's first input.
+Seen add_slice(TapeRecorder &r, const Node *node, size_t dim, const Places &places) {
+    Seen operand = r.seen(node->input(0));
+    const int64_t size = operand.layout.sizes[dim];
+    if (places.start == 0 && places.step == 1 && places.count == size)
         return operand;
-    require(dim > 0 && places.count > 0 && places.count <= result[dim]);
-    require(places.start >= 0 && places.start + places.step * (places.count - 1) < result[dim]);
+    operand = r.see_with_examples_beside(operand, dim);
+    require(places.count > 0 && places.count <= size && places.start >= 0);
+    require(places.start + places.step * (places.count - 1) < size);
+    const Sizes on_tape = operand.layout.on_tape();
     std::vector<TapeSlice> slices;
-    for (size_t i = 1; i < result.size(); ++i)
-        slices.push_back(TapeSlice{result[i], 0, 1, result[i]});
-    slices[dim - 1] = TapeSlice{result[dim], places.start, places.step, places.count};
-    result[dim] = places.count;
-    return r.add_step(make_slice(slices), {operand}, result);
+    for (size_t i = 1; i < on_tape.size(); ++i)
+        slices.push_back(TapeSlice{on_tape[i], 0, 1, on_tape[i]});
+    slices[operand.layout.dim_on_tape(dim) - 1] =
+        TapeSlice{size, places.start, places.step, places.count};
+    Sizes sizes = operand.layout.sizes;
+    sizes[dim] = places.count;
+    return r.add_step(make_slice(slices), {operand.value}, resized(operand.layout, sizes));
 }
 
 int64_t place_or(const TapeRecorder &r, const Value *value, int64_t size, int64_t otherwise) {
@@ -198,7 +195,7 @@ int64_t place_or(const TapeRecorder &r, const Value *value, int64_t size, int64_
 
 // input, dim, start, end, step
 void slice(TapeRecorder &r, const Node *node) {
-    const Sizes sizes = r.sizes(node->input(0));
+    const Sizes sizes = sizes_seen(r, node);
     const size_t dim = dim_of(r, node->input(1), sizes.size());
     const int64_t start = place_or(r, node->input(2), sizes[dim], 0);
     const int64_t end = place_or(r, node->input(3), sizes[dim], sizes[dim]);
@@ -210,7 +207,7 @@ void slice(TapeRecorder &r, const Node *node) {
 
 // input, dim, start, length
 void narrow(TapeRecorder &r, const Node *node) {
-    const Sizes sizes = r.sizes(node->input(0));
+    const Sizes sizes = sizes_seen(r, node);
     const size_t dim = dim_of(r, node->input(1), sizes.size());
     const int64_t given = r.constant(node->input(2)).toInt();
     require(given >= -sizes[dim] && given <= sizes[dim]);
@@ -220,18 +217,18 @@ void narrow(TapeRecorder &r, const Node *node) {
 }
 
 // One place, and the dimension goes.
-size_t add_selection(TapeRecorder &r, const Node *node, size_t dim, int64_t place) {
-    const size_t slice = add_slice(r, node, dim, Places{place, 1, 1});
-    const Sizes sizes = r.sizes_of_value(slice);
-    Sizes result = sizes;
-    result.erase(result.begin() + static_cast<int64_t>(dim));
-    require(dim > 0 && result.size() >= 2);
-    return r.add_step(make_reshape(sizes, result), {slice}, result);
+Seen add_selection(TapeRecorder &r, const Node *node, size_t dim, int64_t place) {
+    const Seen slice =
+        r.see_with_examples_beside(add_slice(r, node, dim, Places{place, 1, 1}), dim);
+    Layout result = slice.layout;
+    result.sizes.erase(result.sizes.begin() + static_cast<std::ptrdiff_t>(dim));
+    result.dim -= dim < result.dim ? 1 : 0;
+    return r.see(slice, result);
 }
 
 // input, dim, index
 void select(TapeRecorder &r, const Node *node) {
-    const Sizes sizes = r.sizes(node->input(0));
+    const Sizes sizes = sizes_seen(r, node);
     const size_t dim = dim_of(r, node->input(1), sizes.size());
     const int64_t index = r.constant(node->input(2)).toInt();
     const int64_t place = index < 0 ? index + sizes[dim] : index;
@@ -240,22 +237,22 @@ void select(TapeRecorder &r, const Node *node) {
 
 // input, dim
 void unbind(TapeRecorder &r, const Node *node) {
-    const Sizes sizes = r.sizes(node->input(0));
+    const Sizes sizes = sizes_seen(r, node);
     const size_t dim = dim_of(r, node->input(1), sizes.size());
-    std::vector<size_t> values;
+    std::vector<Seen> values;
     for (int64_t place = 0; place < sizes[dim]; ++place)
         values.push_back(add_selection(r, node, dim, place));
     r.put_views(node, node->input(0), values);
 }
 
 void put_split(TapeRecorder &r, const Node *node, size_t dim, const std::vector<int64_t> &counts) {
-    std::vector<size_t> values;
+    std::vector<Seen> values;
     int64_t start = 0;
     for (const int64_t count : counts) {
         values.push_back(add_slice(r, node, dim, Places{start, count, 1}));
         start += count;
     }
-    require(start == r.sizes(node->input(0))[dim]);
+    require(start == sizes_seen(r, node)[dim]);
     r.put_views(node, node->input(0), values);
 }
 
@@ -263,14 +260,14 @@ void put_split(TapeRecorder &r, const Node *node, size_t dim, const std::vector<
 void put_even_split(TapeRecorder &r, const Node *node, size_t dim, int64_t size) {
     require(size > 0);
     std::vector<int64_t> counts;
-    for (int64_t left = r.sizes(node->input(0))[dim]; left > 0; left -= counts.back())
+    for (int64_t left = sizes_seen(r, node)[dim]; left > 0; left -= counts.back())
         counts.push_back(std::min(left, size));
     put_split(r, node, dim, counts);
 }
 
 // input, size or sizes, dim
 void split(TapeRecorder &r, const Node *node) {
-    const size_t dim = dim_of(r, node->input(2), r.sizes(node->input(0)).size());
+    const size_t dim = dim_of(r, node->input(2), sizes_seen(r, node).size());
     const c10::IValue sizes = r.constant(node->input(1));
     if (sizes.isInt())
         return put_even_split(r, node, dim, sizes.toInt());
@@ -279,7 +276,7 @@ void split(TapeRecorder &r, const Node *node) {
 
 // input, chunks, dim
 void chunk(TapeRecorder &r, const Node *node) {
-    const Sizes sizes = r.sizes(node->input(0));
+    const Sizes sizes = sizes_seen(r, node);
     const size_t dim = dim_of(r, node->input(2), sizes.size());
     const int64_t chunks = r.constant(node->input(1)).toInt();
     require(chunks > 0);
@@ -288,18 +285,19 @@ void chunk(TapeRecorder &r, const Node *node) {
 
 // ---- the same elements again and again ----
 
-void put_expansion(TapeRecorder &r, const Node *node, const Sizes &result) {
-    const size_t operand = r.tensor(node->input(0));
-    const Sizes sizes = r.sizes_of_value(operand);
-    require(sizes.size() == result.size() && sizes[0] == result[0]);
-    for (size_t dim = 1; dim < sizes.size(); ++dim)
-        require(sizes[dim] == result[dim] || sizes[dim] == 1);
-    r.put_view(node, node->input(0), r.add_step(make_expansion(sizes, result), {operand}, result));
+void put_expansion(TapeRecorder &r, const Node *node, const Sizes &sizes) {
+    const Seen operand = r.seen(node->input(0));
+    const Layout result = resized(operand.layout, sizes);
+    for (size_t dim = 0; dim < sizes.size(); ++dim)
+        require(sizes[dim] == operand.layout.sizes[dim] || operand.layout.sizes[dim] == 1);
+    r.put_view(node, node->input(0),
+               r.add_step(make_expansion(operand.layout.on_tape(), result.on_tape()),
+                          {operand.value}, result));
 }
 
 // input, sizes, implicit
 void expand(TapeRecorder &r, const Node *node) {
-    const Sizes operand = r.sizes(node->input(0));
+    const Sizes operand = sizes_seen(r, node);
     Sizes sizes = r.constant(node->input(1)).toIntVector();
     require(sizes.size() == operand.size());
     for (size_t dim = 0; dim < sizes.size(); ++dim)
@@ -309,7 +307,7 @@ void expand(TapeRecorder &r, const Node *node) {
 
 // input, other
 void expand_as(TapeRecorder &r, const Node *node) {
-    put_expansion(r, node, r.sizes(node->input(1)));
+    put_expansion(r, node, r.seen(node->input(1)).layout.sizes);
 }
 
 constexpr TapeRule kRules[] = {
@@ -323,6 +321,7 @@ constexpr TapeRule kRules[] = {
     {"aten::squeeze", squeeze},
     {"aten::permute", permute},
     {"aten::transpose", swap_dimensions},
+    {"aten::swapaxes", swap_dimensions},
     {"aten::channel_shuffle", channel_shuffle},
     {"aten::pixel_shuffle", pixel_shuffle},
     {"aten::slice", slice},

@@ -147,25 +147,6 @@ void adaptive_average_pool(TapeRecorder &r, const Node *node) {
     r.put(node, make_whole_pool(operand, pool), {r.tensor(node->input(0))}, result);
 }
 
-// input, dim, keepdim, dtype: over all positions
-void mean(TapeRecorder &r, const Node *node) {
-    const Sizes operand = r.sizes(node->input(0));
-    require(node->inputs().size() == 4 && r.constant(node->input(3)).isNone());
-    auto dims = r.constant(node->input(1)).toIntVector();
-    const auto ndim = static_cast<int64_t>(operand.size());
-    for (int64_t &dim : dims)
-        dim += dim < 0 ? ndim : 0;
-    std::sort(dims.begin(), dims.end());
-    require(dims.size() + 2 == operand.size() && !dims.empty());
-    for (size_t i = 0; i < dims.size(); ++i)
-        require(dims[i] == static_cast<int64_t>(i) + 2);
-    const bool keeps = r.constant(node->input(2)).toBool();
-    Sizes result(keeps ? operand.size() : 2, 1);
-    std::copy(operand.begin(), operand.begin() + 2, result.begin());
-    const Pool pool = [dims, keeps](const at::Tensor &whole) { return whole.mean(dims, keeps); };
-    r.put(node, make_whole_pool(operand, pool), {r.tensor(node->input(0))}, result);
-}
-
 // ---- padding ----
 
 struct Pads {
@@ -282,7 +263,6 @@ constexpr TapeRule kRules[] = {
     {"aten::adaptive_avg_pool1d", adaptive_average_pool},
     {"aten::adaptive_avg_pool2d", adaptive_average_pool},
     {"aten::adaptive_avg_pool3d", adaptive_average_pool},
-    {"aten::mean", mean},
     {"aten::pad", pad},
     {"aten::constant_pad_nd", constant_pad},
     {"aten::reflection_pad1d", reflection_pad},

@@ -52,7 +52,7 @@ endif()
 # libzip's own file would add what a static libzip needs, and libtorch has none. The linker must keep
 # libtorch although nothing in it is called: its CUDA part is.
 set(neurotap_pc_dependencies
-  "-lzip -Wl,--no-as-needed -ltorch -ltorch_cpu -lc10 -Wl,--as-needed -lstdc++ -pthread")
+  "-lzip -Wl,--no-as-needed -ltorch -ltorch_cpu -lc10 -Wl,--as-needed -lstdc++ -lm -pthread")
 foreach(library IN LISTS CMAKE_DL_LIBS)
   string(APPEND neurotap_pc_dependencies " -l${library}")
 endforeach()

@@ -12,6 +12,7 @@ enum { MOST_SELECTORS = 16 };
 typedef struct fixture {
     ntap_neuron_gradient *gradient;
     ntap_tensor *input;
+    ntap_fast_paths fast_paths;
     ntap_selector *selectors[MOST_SELECTORS];
     size_t n_selectors;
 } fixture;
@@ -48,8 +49,10 @@ static ntap_status attribute_many(const fixture *f, const ntap_attribute_options
 static ntap_tensor *attribute_one(const fixture *f, const ntap_selector *selector) {
     const ntap_tensor *input = f->input;
     ntap_tensor *grad = NULL;
-    assert_ok(
-        ntap_neuron_gradient_attribute(f->gradient, &input, 1, selector, NULL, &grad, &test_err));
+    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+    options.fast_paths = f->fast_paths;
+    assert_ok(ntap_neuron_gradient_attribute(f->gradient, &input, 1, selector, &options, &grad,
+                                             &test_err));
     return grad;
 }
 
@@ -79,13 +82,14 @@ static void check_rows(const fixture *f, const ntap_tensor *many, double toleran
 
 /* ---- B24 ---- */
 
-static void check_many(fixture *f, double tolerance, int fast_path) {
+static void check_many(fixture *f, double tolerance, ntap_fast_paths fast_paths) {
     ntap_tensor *grad = NULL;
     ntap_attribute_report report = NTAP_ATTRIBUTE_REPORT_INIT;
     ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
     options.report = &report;
+    options.fast_paths = f->fast_paths = fast_paths;
     assert_ok(attribute_many(f, &options, &grad));
-    assert_int_equal(report.fast_path, fast_path);
+    assert_int_equal(report.fast_path, fast_paths == NTAP_FAST_PATHS_AUTO);
     assert_int_equal(report.forward_passes, 1);
     check_rows(f, grad, tolerance);
     ntap_tensor_free(grad);
@@ -104,7 +108,7 @@ static void b24_dense_neurons(void **state) {
     add_neuron(&f, "-1");
     add_neuron(&f, "1:3");
     add_neuron(&f, "0");
-    check_many(&f, 1e-5, 1);
+    check_many(&f, 1e-5, NTAP_FAST_PATHS_AUTO);
 }
 
 static void b24_attention_by_autograd(void **state) {
@@ -115,7 +119,7 @@ static void b24_attention_by_autograd(void **state) {
     add_neuron(&f, ":,1");
     add_neuron(&f, "-1,-1");
     add_neuron(&f, "1,1:1");
-    check_many(&f, 1e-13, 0);
+    check_many(&f, 1e-13, NTAP_FAST_PATHS_OFF);
 }
 
 static void b24_lstm_by_autograd(void **state) {
@@ -123,7 +127,7 @@ static void b24_lstm_by_autograd(void **state) {
     (void)state;
     add_neuron(&f, "2,2");
     add_neuron(&f, "0,:2");
-    check_many(&f, 1e-5, 0);
+    check_many(&f, 1e-5, NTAP_FAST_PATHS_OFF);
 }
 
 static ntap_status twice_the_first(const ntap_value *value, void *context, ntap_tensor **neuron,

@@ -1,0 +1,145 @@
+// The rules for what a program asks about tensors, and for conversions to what they are already.
+#include "tape_recorder.hpp"
+
+namespace neurotap {
+namespace {
+
+using torch::jit::Node;
+using torch::jit::Value;
+
+// What can be known of a tensor without its elements.
+struct About {
+    Sizes sizes;
+    at::ScalarType dtype;
+    at::Device device;
+    bool requires_grad;
+};
+
+About about(const TapeRecorder &r, const Value *value) {
+    const Recorded &recorded = r.at(value);
+    if (recorded.kind == Recorded::Kind::kTensor)
+        return {r.seen(recorded).layout.sizes, r.dtype(), r.device(), true};
+    const bool known =
+        recorded.kind == Recorded::Kind::kWeight || recorded.kind == Recorded::Kind::kConstant;
+    require(known && recorded.constant.isTensor() && recorded.constant.toTensor().defined());
+    const at::Tensor &tensor = recorded.constant.toTensor();
+    return {tensor.sizes().vec(), tensor.scalar_type(), tensor.device(), tensor.requires_grad()};
+}
+
+About about_first(const TapeRecorder &r, const Node *node) { return about(r, node->input(0)); }
+
+// ---- shapes ----
+
+// input, maybe dim
+void size(TapeRecorder &r, const Node *node) {
+    const Sizes sizes = about_first(r, node).sizes;
+    if (node->inputs().size() == 1)
+        return r.put_constant(node, c10::List<int64_t>(sizes));
+    r.put_constant(node, sizes[dim_of(r, node->input(1), sizes.size())]);
+}
+
+void numel(TapeRecorder &r, const Node *node) {
+    r.put_constant(node, product_of(about_first(r, node).sizes));
+}
+
+void length(TapeRecorder &r, const Node *node) {
+    r.put_constant(node, about_first(r, node).sizes.at(0));
+}
+
+void dim(TapeRecorder &r, const Node *node) {
+    r.put_constant(node, static_cast<int64_t>(about_first(r, node).sizes.size()));
+}
+
+// ---- kinds ----
+
+void dtype(TapeRecorder &r, const Node *node) {
+    r.put_constant(node, static_cast<int64_t>(about_first(r, node).dtype));
+}
+
+void device(TapeRecorder &r, const Node *node) {
+    r.put_constant(node, about_first(r, node).device);
+}
+
+void is_cuda(TapeRecorder &r, const Node *node) {
+    r.put_constant(node, about_first(r, node).device.is_cuda());
+}
+
+void is_cpu(TapeRecorder &r, const Node *node) {
+    r.put_constant(node, about_first(r, node).device.is_cpu());
+}
+
+void is_floating_point(TapeRecorder &r, const Node *node) {
+    r.put_constant(node, c10::isFloatingType(about_first(r, node).dtype));
+}
+
+// What depends on the inputs does.
+void requires_grad(TapeRecorder &r, const Node *node) {
+    r.put_constant(node, about_first(r, node).requires_grad);
+}
+
+void never(TapeRecorder &r, const Node *node) {
+    require(r.is_tensor(node->input(0)));
+    r.put_constant(node, false);
+}
+
+// Whether two are one and the same. Of two tensors that depend on the inputs that can be told only
+// if they are: some operators return their operand, some a view of it.
+bool are_same(const Recorded &a, const Recorded &b) {
+    const bool both = a.kind == Recorded::Kind::kTensor && b.kind == Recorded::Kind::kTensor;
+    require(a.kind != Recorded::Kind::kUnknown && b.kind != Recorded::Kind::kUnknown);
+    require(!both || a.place == b.place);
+    return both || (a.constant.isTensor() && b.constant.isTensor() && a.constant.is(b.constant));
+}
+
+// a, b, one of which is a tensor
+void is(TapeRecorder &r, const Node *node) {
+    const Recorded &a = r.at(node->input(0));
+    require(a.kind == Recorded::Kind::kTensor || a.kind == Recorded::Kind::kWeight);
+    const bool same = are_same(a, r.at(node->input(1)));
+    r.put_constant(node, same == (node->kind() == torch::jit::aten::__is__));
+}
+
+// ---- conversions ----
+
+// input, dtype, non_blocking, copy, …
+void convert(TapeRecorder &r, const Node *node) {
+    const std::string &overload = node->maybeSchema()->overload_name();
+    require(r.is_tensor(node->input(0)) && (overload == "dtype" || overload == "prim_dtype"));
+    require(r.constant(node->input(1)).toInt() == static_cast<int64_t>(r.dtype()));
+    require(!r.constant(node->input(3)).toBool());
+    r.put_same(node, node->input(0));
+}
+
+// input, other
+void convert_like(TapeRecorder &r, const Node *node) {
+    require(r.is_tensor(node->input(0)) && about(r, node->input(1)).dtype == r.dtype() &&
+            about(r, node->input(1)).device == r.device());
+    r.put_same(node, node->input(0));
+}
+
+constexpr TapeRule kRules[] = {
+    {"aten::size", size},
+    {"aten::numel", numel},
+    {"aten::len", length},
+    {"aten::dim", dim},
+    {"prim::dtype", dtype},
+    {"prim::device", device},
+    {"prim::is_cuda", is_cuda},
+    {"prim::is_cpu", is_cpu},
+    {"aten::is_floating_point", is_floating_point},
+    {"prim::requires_grad", requires_grad},
+    {"prim::is_nested", never},
+    {"prim::is_sparse", never},
+    {"prim::is_quantized", never},
+    {"aten::is_complex", never},
+    {"aten::__is__", is},
+    {"aten::__isnot__", is},
+    {"aten::to", convert},
+    {"aten::type_as", convert_like},
+};
+
+} // namespace
+
+TapeRules question_rules() { return kRules; }
+
+} // namespace neurotap
