@@ -5,15 +5,28 @@
 
 #include "tape_operators.hpp"
 
+#include <dlfcn.h>
+
 namespace neurotap {
 namespace {
 
-// From here on oneDNN gains, with the rows or with the weight as the image.
 constexpr int64_t kManyRows = 8;
-constexpr int64_t kManyMultiplications = int64_t{1} << 20;
-constexpr int64_t kSomeMultiplications = int64_t{1} << 18;
 // Single images with fewer elements libtorch does not differentiate by oneDNN.
 constexpr int64_t kManyElements = 20480;
+
+// The one that Debian installs by itself is not.
+bool is_blas_tuned() {
+    static const bool is_tuned = at::hasMKL() ||
+                                 dlsym(RTLD_DEFAULT, "openblas_get_config") != nullptr ||
+                                 dlsym(RTLD_DEFAULT, "bli_info_get_version_str") != nullptr;
+    return is_tuned;
+}
+
+// From here on oneDNN gains, with the rows or with the weight as the image.
+bool is_much(const at::Tensor &rows, const at::Tensor &weight, bool weight_is_image) {
+    const int64_t tuned = int64_t{1} << (weight_is_image ? 18 : 20);
+    return rows.size(0) * weight.numel() >= (is_blas_tuned() ? tuned : int64_t{1} << 17);
+}
 
 at::Tensor as_positions(const at::Tensor &rows) {
     return rows.view({1, 1, rows.size(0), rows.size(1)}).permute({0, 3, 1, 2});
@@ -26,12 +39,11 @@ at::Tensor as_rows(const at::Tensor &image) {
 }
 
 bool is_weight_the_image(const at::Tensor &rows, const at::Tensor &weight) {
-    return 2 * rows.size(0) <= weight.size(0) && weight.numel() > kManyElements &&
-           rows.size(0) * weight.numel() >= kSomeMultiplications;
+    return 2 * rows.size(0) <= weight.size(0) && is_much(rows, weight, true);
 }
 
 bool are_rows_the_image(const at::Tensor &rows, const at::Tensor &weight) {
-    return rows.size(0) >= kManyRows && rows.size(0) * weight.numel() >= kManyMultiplications;
+    return rows.size(0) >= kManyRows && is_much(rows, weight, false);
 }
 
 at::Tensor convolve(const at::Tensor &image, const at::Tensor &kernel,
@@ -68,7 +80,7 @@ at::Tensor product(const at::Tensor &rows, const at::Tensor &weight,
 
 at::Tensor product_back(const at::Tensor &rows, const at::Tensor &weight) {
     const int64_t features = weight.size(1);
-    if (has_onednn(rows) && is_weight_the_image(rows, weight)) {
+    if (has_onednn(rows) && is_weight_the_image(rows, weight) && weight.numel() > kManyElements) {
         const at::Tensor kernel = at::empty({rows.size(0), features}, rows.options());
         return convolve_back(as_positions(rows.t().contiguous()), as_positions(weight), kernel,
                              false)

@@ -1,6 +1,5 @@
 // Products with the weight of a dense layer, [features of the result, features]. Rows are
-// contiguous. In float32 on CPUs oneDNN computes them where that is faster than a BLAS that is not
-// tuned, and not slower than one that is.
+// contiguous. In float32 on CPUs oneDNN computes them where that is faster than the BLAS.
 #pragma once
 
 #include "compat.hpp"

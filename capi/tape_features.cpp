@@ -76,6 +76,8 @@ class Linear final : public FeatureOperator {
   private:
     template <typename Function>
     static at::Tensor by_rows(const at::Tensor &tensor, const Function &function) {
+        if (tensor.dim() == 2)
+            return function(tensor.contiguous());
         Sizes sizes = tensor.sizes().vec();
         const at::Tensor rows = function(tensor.reshape({-1, sizes.back()}).contiguous());
         sizes.back() = rows.size(1);
