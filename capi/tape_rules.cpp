@@ -167,35 +167,69 @@ void join(Layout &result, const Sizes &sizes, size_t dim) {
     result.sizes[dim] += size;
 }
 
-// tensors, dim
-void concatenate(TapeRecorder &r, const Node *node) {
+struct Joint {
     std::vector<Joined> all;
-    c10::optional<Layout> like;
-    for (const Recorded &item : r.items(node->input(0))) {
-        all.push_back(read_joined(r, item));
-        if (all.back().seen && !like)
-            like = all.back().seen->layout;
+    Layout like; // of the first value
+};
+
+Joint read_joint(const TapeRecorder &r, const Value *list) {
+    Joint joint;
+    bool found = false;
+    for (const Recorded &item : r.items(list)) {
+        joint.all.push_back(read_joined(r, item));
+        if (joint.all.back().seen && !found)
+            joint.like = joint.all.back().seen->layout;
+        found = found || joint.all.back().seen.has_value();
     }
-    require(like.has_value());
-    const size_t dim = dim_of(r, node->input(1), like->sizes.size());
-    Layout result = *like;
+    require(found);
+    return joint;
+}
+
+void put_joint(TapeRecorder &r, const Node *node, const Joint &joint, size_t dim) {
+    const Layout &like = joint.like;
+    Layout result = like;
     result.sizes[dim] = 0;
     std::vector<TapeJoined> parts;
     std::vector<size_t> operands;
-    for (const Joined &joined : all) {
+    for (const Joined &joined : joint.all) {
         join(result, joined.seen ? joined.seen->layout.sizes : joined.constant.sizes().vec(), dim);
         if (!joined.seen) {
-            const at::Tensor constant = of_one_example(joined.constant, *like);
-            parts.push_back({joined.constant.size(static_cast<int64_t>(dim)), constant});
+            parts.push_back({joined.constant.size(static_cast<int64_t>(dim)),
+                             of_one_example(joined.constant, like)});
             continue;
         }
-        const Seen seen = r.see_with_examples_in(*joined.seen, like->dim);
-        require(seen.layout.before == like->before && seen.layout.after == like->after);
+        const Seen seen = r.see_with_examples_in(*joined.seen, like.dim);
+        require(seen.layout.before == like.before && seen.layout.after == like.after);
         parts.push_back({seen.layout.sizes[dim], {}});
         operands.push_back(seen.value);
     }
-    r.put(node, make_concatenation(result.on_tape(), parts, like->dim_on_tape(dim)), operands,
+    r.put(node, make_concatenation(result.on_tape(), parts, like.dim_on_tape(dim)), operands,
           result);
+}
+
+// tensors, dim
+void concatenate(TapeRecorder &r, const Node *node) {
+    const Joint joint = read_joint(r, node->input(0));
+    put_joint(r, node, joint, dim_of(r, node->input(1), joint.like.sizes.size()));
+}
+
+Layout with_dimension(Layout layout, size_t dim) {
+    layout.sizes.insert(layout.sizes.begin() + static_cast<std::ptrdiff_t>(dim), 1);
+    layout.dim += dim <= layout.dim ? 1 : 0;
+    return layout;
+}
+
+// tensors, dim: one that is new
+void stack(TapeRecorder &r, const Node *node) {
+    Joint joint = read_joint(r, node->input(0));
+    const size_t dim = dim_of(r, node->input(1), joint.like.sizes.size() + 1);
+    joint.like = with_dimension(joint.like, dim);
+    for (Joined &joined : joint.all)
+        if (joined.seen)
+            joined.seen = r.see(*joined.seen, with_dimension(joined.seen->layout, dim));
+        else
+            joined.constant = joined.constant.unsqueeze(static_cast<int64_t>(dim));
+    put_joint(r, node, joint, dim);
 }
 
 constexpr TapeRule kRules[] = {
@@ -219,6 +253,7 @@ constexpr TapeRule kRules[] = {
     {"aten::prelu", prelu},
     {"aten::cat", concatenate},
     {"aten::concat", concatenate},
+    {"aten::stack", stack},
 };
 
 } // namespace

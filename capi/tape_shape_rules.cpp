@@ -92,6 +92,10 @@ void squeeze(TapeRecorder &r, const Node *node) {
 void put_permutation(TapeRecorder &r, const Node *node, const std::vector<int64_t> &order) {
     const Seen operand = r.seen(node->input(0));
     require(order.size() == operand.layout.sizes.size());
+    std::vector<int64_t> sorted = order;
+    std::sort(sorted.begin(), sorted.end());
+    for (size_t i = 0; i < sorted.size(); ++i)
+        require(sorted[i] == static_cast<int64_t>(i));
     std::vector<int64_t> on_tape;
     const Layout result = permuted(operand.layout, order, on_tape);
     const bool moves = !std::is_sorted(on_tape.begin(), on_tape.end());
@@ -107,10 +111,6 @@ void permute(TapeRecorder &r, const Node *node) {
     const auto ndim = static_cast<int64_t>(sizes_seen(r, node).size());
     for (int64_t &dim : order)
         dim += dim < 0 ? ndim : 0;
-    std::vector<int64_t> sorted = order;
-    std::sort(sorted.begin(), sorted.end());
-    for (size_t i = 0; i < sorted.size(); ++i)
-        require(sorted[i] == static_cast<int64_t>(i));
     put_permutation(r, node, order);
 }
 
@@ -125,6 +125,46 @@ void put_swap(TapeRecorder &r, const Node *node, size_t a, size_t b) {
 void swap_dimensions(TapeRecorder &r, const Node *node) {
     const size_t ndim = sizes_seen(r, node).size();
     put_swap(r, node, dim_of(r, node->input(1), ndim), dim_of(r, node->input(2), ndim));
+}
+
+// input
+void transpose_matrix(TapeRecorder &r, const Node *node) {
+    const size_t ndim = sizes_seen(r, node).size();
+    require(ndim <= 2);
+    put_swap(r, node, 0, ndim - 1);
+}
+
+// The dimensions that an argument names, one or several.
+std::vector<size_t> dims_named(const TapeRecorder &r, const Value *value, size_t ndim) {
+    std::vector<size_t> dims;
+    const c10::IValue given = r.constant(value);
+    for (const int64_t dim : given.isInt() ? Sizes{given.toInt()} : given.toIntVector()) {
+        const auto n = static_cast<int64_t>(ndim);
+        require(dim >= -n && dim < n);
+        dims.push_back(static_cast<size_t>(dim < 0 ? dim + n : dim));
+    }
+    return dims;
+}
+
+// input, sources, destinations: the other dimensions keep their order
+void move_dimensions(TapeRecorder &r, const Node *node) {
+    const size_t ndim = sizes_seen(r, node).size();
+    const auto sources = dims_named(r, node->input(1), ndim);
+    const auto destinations = dims_named(r, node->input(2), ndim);
+    require(sources.size() == destinations.size());
+    std::vector<int64_t> order(ndim, -1);
+    for (size_t i = 0; i < sources.size(); ++i)
+        order[destinations[i]] = static_cast<int64_t>(sources[i]);
+    size_t place = 0;
+    for (size_t dim = 0; dim < ndim; ++dim) {
+        if (std::find(sources.begin(), sources.end(), dim) != sources.end())
+            continue;
+        for (; place < ndim && order[place] >= 0;)
+            ++place;
+        require(place < ndim);
+        order[place] = static_cast<int64_t>(dim);
+    }
+    put_permutation(r, node, order);
 }
 
 // input, groups
@@ -322,6 +362,8 @@ constexpr TapeRule kRules[] = {
     {"aten::permute", permute},
     {"aten::transpose", swap_dimensions},
     {"aten::swapaxes", swap_dimensions},
+    {"aten::t", transpose_matrix},
+    {"aten::movedim", move_dimensions},
     {"aten::channel_shuffle", channel_shuffle},
     {"aten::pixel_shuffle", pixel_shuffle},
     {"aten::slice", slice},
