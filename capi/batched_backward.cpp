@@ -88,8 +88,6 @@ bool batched_backward(const at::Tensor & /*output*/, const std::vector<at::Tenso
 
 namespace {
 
-using torch::autograd::Node;
-
 bool is_slower_batched(const std::string &name) {
     return name.find("onvolution") != name.npos || name.find("Rnn") != name.npos ||
            name.find("rnn") != name.npos;
@@ -98,10 +96,10 @@ bool is_slower_batched(const std::string &name) {
 } // namespace
 
 bool gains_from_batching(const at::Tensor &output) {
-    std::vector<Node *> open{output.grad_fn().get()};
-    std::unordered_set<const Node *> seen;
+    std::vector<torch::autograd::Node *> open{output.grad_fn().get()};
+    std::unordered_set<const torch::autograd::Node *> seen;
     while (!open.empty()) {
-        Node *node = open.back();
+        torch::autograd::Node *node = open.back();
         open.pop_back();
         if (node == nullptr || !seen.insert(node).second)
             continue;

@@ -52,6 +52,17 @@ ntap_status make(size_t ndim, const int64_t *sizes, ntap_dtype dtype, ntap_devic
     });
 }
 
+// Operators load elements with instructions that want them at multiples of their size.
+void check_address(const Blob &blob, at::IntArrayRef shape) {
+    if (blob.data == nullptr)
+        fail(NTAP_ERROR_INVALID_ARGUMENT, "data is NULL; expected an address, as ", blob.sizes_name,
+             " is ", shape);
+    const auto size = c10::elementSize(blob.dtype);
+    if (reinterpret_cast<uintptr_t>(blob.data) % size != 0)
+        fail(NTAP_ERROR_INVALID_ARGUMENT, "data is ", blob.data, "; expected a multiple of ", size,
+             ", the size of ", ntap_dtype_name(from_torch(blob.dtype)));
+}
+
 // Runs the caller's deleter when the last reference to the memory is gone, even for data == NULL.
 class Release {
   public:
@@ -82,9 +93,8 @@ at::Tensor neurotap::host_elements(const at::Tensor &tensor) {
 
 ntap_tensor *neurotap::wrap(const Blob &blob, ntap_deleter deleter, void *context) {
     const auto shape = checked_sizes(blob.ndim, blob.sizes, blob.sizes_name);
-    if (blob.data == nullptr && c10::multiply_integers(shape) != 0)
-        fail(NTAP_ERROR_INVALID_ARGUMENT, "data is NULL; expected an address, as ", blob.sizes_name,
-             " is ", shape);
+    if (c10::multiply_integers(shape) != 0)
+        check_address(blob, shape);
     const c10::InferenceMode no_inference(false);
     auto handle = std::make_unique<ntap_tensor>();
     // libtorch's to delete, also, unarmed, when it fails. Its other kind of deleter, a function

@@ -45,10 +45,6 @@ install(FILES ${PROJECT_BINARY_DIR}/neurotap-config.cmake
 file(RELATIVE_PATH neurotap_pc_prefix
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" neurotap_pc_prefix "${neurotap_pc_prefix}")
-set(neurotap_pc_private ".private")
-if(NOT BUILD_SHARED_LIBS)
-  set(neurotap_pc_private "")
-endif()
 # libzip's own file would add what a static libzip needs, and libtorch has none. The linker must keep
 # libtorch although nothing in it is called: its CUDA part is.
 set(neurotap_pc_dependencies
@@ -62,6 +58,11 @@ foreach(folder IN LISTS LIBZIP_LIBRARY_DIRS neurotap_torch_folder)
     string(PREPEND neurotap_pc_dependencies "-L${folder} -Wl,-rpath,${folder} ")
   endif()
 endforeach()
+set(neurotap_pc_libs "-lneurotap")
+if(NOT BUILD_SHARED_LIBS) # whoever links the library links all of it
+  string(APPEND neurotap_pc_libs " ${neurotap_pc_dependencies}")
+  set(neurotap_pc_dependencies "")
+endif()
 configure_file(cmake/neurotap.pc.in neurotap.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/neurotap.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)

@@ -29,7 +29,10 @@ if(BUILD_SHARED_LIBS)
     LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
   # Templates of libtorch and of the standard library would be exported too.
   target_link_options(neurotap PRIVATE
-    "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map" LINKER:--no-undefined)
+    "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map")
+  if(NOT NEUROTAP_SANITIZE) # which clang defines in programs only
+    target_link_options(neurotap PRIVATE LINKER:--no-undefined)
+  endif()
   if(NEUROTAP_BUILD_STATIC)
     neurotap_define_library(neurotap_static STATIC)
   endif()

@@ -81,7 +81,7 @@ enum { TYPE_COUNT = sizeof ELEMENT_TYPES / sizeof *ELEMENT_TYPES };
 typedef struct lender {
     DLManagedTensor legacy;
     DLManagedTensorVersioned versioned;
-    float data[6];
+    _Alignas(16) float data[6]; /* for complex128, too */
     int64_t shape[2];
     int64_t strides[2];
     int deletions;

@@ -34,8 +34,9 @@ typedef void (*ntap_deleter)(void *data, void *context);
  * Makes a tensor over existing memory, without copying (as `torch::from_blob`).
  *
  * @param data     the element at index 0 of every dimension; NULL only if the tensor has no
- *                 elements. It must stay valid, and large enough for the sizes and strides, until
- *                 the deleter runs (or, without one, until no tensor refers to it any more).
+ *                 elements. It must be a multiple of an element's size, and stay valid, and large
+ *                 enough for the sizes and strides, until the deleter runs (or, without one, until
+ *                 no tensor refers to it any more).
  * @param ndim     the number of dimensions; 0 for a scalar
  * @param sizes    @p ndim sizes, none negative; may be NULL if @p ndim is 0
  * @param strides  @p ndim strides in elements, none negative; NULL for C order
