@@ -179,7 +179,7 @@ at::Tensor constant_operand(const TapeRecorder &r, const Value *value) {
         at::Tensor number = recorded.constant.toTensor();
         require(!number.is_complex() && number.scalar_type() != at::kBool &&
                 (number.is_cpu() || number.is_cuda()));
-        return number;
+        return r.lasting(number);
     }
     return r.weight(value);
 }

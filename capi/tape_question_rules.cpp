@@ -99,6 +99,28 @@ void is(TapeRecorder &r, const Node *node) {
     r.put_constant(node, same == (node->kind() == torch::jit::aten::__is__));
 }
 
+// ---- constants like it ----
+
+at::TensorOptions options_of(const TapeRecorder &r, const Value *dtype, const Value *device) {
+    const c10::IValue type = r.constant(dtype);
+    require(r.constant(device).isNone() || r.constant(device).toDevice() == r.device());
+    return at::TensorOptions(r.device())
+        .dtype(type.isNone() ? r.dtype() : static_cast<at::ScalarType>(type.toInt()));
+}
+
+// input, size, dtype, layout, device, pin_memory
+void new_zeros(TapeRecorder &r, const Node *node) {
+    require(r.is_tensor(node->input(0)));
+    const auto sizes = r.constant(node->input(1)).toIntVector();
+    r.put_own(node, at::zeros(sizes, options_of(r, node->input(2), node->input(4))));
+}
+
+void new_ones(TapeRecorder &r, const Node *node) {
+    require(r.is_tensor(node->input(0)));
+    const auto sizes = r.constant(node->input(1)).toIntVector();
+    r.put_own(node, at::ones(sizes, options_of(r, node->input(2), node->input(4))));
+}
+
 // ---- conversions ----
 
 // input, dtype, non_blocking, copy, …
@@ -134,6 +156,8 @@ constexpr TapeRule kRules[] = {
     {"aten::is_complex", never},
     {"aten::__is__", is},
     {"aten::__isnot__", is},
+    {"aten::new_zeros", new_zeros},
+    {"aten::new_ones", new_ones},
     {"aten::to", convert},
     {"aten::type_as", convert_like},
 };

@@ -20,9 +20,6 @@ namespace {
 // Loops are walked round by round.
 constexpr size_t kMostVisits = 100000;
 
-// Every tape has its own: initial states, masks, what is made of weights.
-constexpr size_t kLargestFolded = 16 << 20;
-
 // Of values that can be compared.
 bool is_plain_container(const c10::IValue &value) {
     return value.isIntList() ||
@@ -37,18 +34,6 @@ bool is_about_mode(const Node *node, const char *question) {
 bool is_weight(const c10::IValue &value) {
     return value.isTensor() && value.toTensor().defined() &&
            value.toTensor().layout() == at::kStrided;
-}
-
-// Into another argument than the one that the result takes the place of, as "aten::add.out" does.
-bool writes_elsewhere(const Node *node) {
-    const c10::FunctionSchema *schema = node->maybeSchema();
-    if (schema == nullptr)
-        return false;
-    const auto &arguments = schema->arguments();
-    for (size_t i = works_in_place(node) ? 1 : 0; i < arguments.size(); ++i)
-        if (arguments[i].alias_info() != nullptr && arguments[i].alias_info()->isWrite())
-            return true;
-    return false;
 }
 
 } // namespace
@@ -228,75 +213,6 @@ Recorded TapeRecorder::add_weights(const c10::intrusive_ptr<c10::ivalue::Object>
     Recorded recorded = make_container(Kind::kSequence, std::move(items));
     recorded.is_attribute = true;
     return recorded;
-}
-
-// Whether the node's inputs are known, so that it can be computed now. What is made of weights has
-// to be something of its own.
-bool TapeRecorder::can_fold(const Node *node) const {
-    const c10::FunctionSchema *schema = node->maybeSchema();
-    if (schema == nullptr || schema->is_mutable() || node->isNondeterministic() ||
-        node->hasSideEffects() || !node->blocks().empty())
-        return false;
-    bool of_weights = false;
-    for (const Value *input : node->inputs()) {
-        const Recorded *found = find(input);
-        if (found == nullptr || (found->kind != Kind::kConstant && found->kind != Kind::kWeight))
-            return false;
-        of_weights = of_weights || found->kind == Kind::kWeight;
-    }
-    const auto is_view = [](const c10::Argument &returned) {
-        return returned.alias_info() != nullptr;
-    };
-    const auto &returns = schema->returns();
-    return !of_weights ||
-           (weight_copies_ != nullptr && std::none_of(returns.begin(), returns.end(), is_view));
-}
-
-bool TapeRecorder::fold(const Node *node) {
-    if (!can_fold(node))
-        return false;
-    torch::jit::Stack stack;
-    for (const Value *input : node->inputs())
-        stack.push_back(at(input).constant);
-    if (node->schema().is_vararg()) // such want to be told
-        stack.emplace_back(static_cast<int64_t>(node->inputs().size()));
-    node->getOperation()(stack);
-    for (const c10::IValue &result : stack)
-        require(!result.isTensor() || result.toTensor().nbytes() <= kLargestFolded);
-    for (size_t i = 0; i < node->outputs().size(); ++i)
-        put_recorded(node->output(i), Recorded::of(stack.at(i)));
-    return true;
-}
-
-// Views of a weight are weights, for they show the same memory.
-bool TapeRecorder::view_weight(const Node *node) {
-    const c10::FunctionSchema *schema = node->maybeSchema();
-    if (schema == nullptr || schema->is_mutable() || schema->returns().size() != 1 ||
-        schema->returns()[0].alias_info() == nullptr || node->inputs().empty())
-        return false;
-    const Recorded *weight = find(node->input(0));
-    if (weight == nullptr || weight->kind != Kind::kWeight)
-        return false;
-    const at::Tensor whole = weight->constant.toTensor();
-    torch::jit::Stack stack{whole};
-    for (const Value *input : node->inputs().slice(1))
-        stack.push_back(constant(input));
-    node->getOperation()(stack);
-    const auto as_view = [&](const at::Tensor &view) {
-        require(view.is_alias_of(whole));
-        Recorded recorded = Recorded::of(view);
-        recorded.kind = Kind::kWeight;
-        return recorded;
-    };
-    if (stack.at(0).isTensor()) {
-        put_recorded(node->output(), as_view(stack[0].toTensor()));
-        return true;
-    }
-    std::vector<Recorded> views;
-    for (const at::Tensor &view : stack[0].toTensorVector())
-        views.push_back(as_view(view));
-    put_container(node, Kind::kSequence, std::move(views));
-    return true;
 }
 
 // ---- the whole ----

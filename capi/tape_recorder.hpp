@@ -8,6 +8,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace neurotap {
 
@@ -35,6 +36,8 @@ struct Recorded {
 SlidingWindow checked(const SlidingWindow &window);
 // Whether the node writes its result into its first input, as "aten::add_" does.
 bool works_in_place(const torch::jit::Node *node);
+// Whether it writes into another argument, as "aten::add.out" does.
+bool writes_elsewhere(const torch::jit::Node *node);
 
 class TapeRecorder {
   public:
@@ -61,6 +64,8 @@ class TapeRecorder {
     std::vector<int64_t> ints(const torch::jit::Value *value, size_t count) const; // one for all
     at::Tensor weight(const torch::jit::Value *value) const { return weight(at(value)); }
     at::Tensor weight(const Recorded &recorded) const;
+    // A constant that the program may still write to is copied, for an operator to keep.
+    at::Tensor lasting(const at::Tensor &constant) const;
     MaybeTensor maybe_weight(const torch::jit::Value *value) const;
     at::Tensor mask(const torch::jit::Value *value) const;                // a weight of booleans
     MaybeTensor bias(const torch::jit::Value *value, int64_t size) const; // of one dimension
@@ -92,6 +97,7 @@ class TapeRecorder {
     void put_views(const torch::jit::Node *node, const torch::jit::Value *operand,
                    const std::vector<Seen> &views);
     void put_constant(const torch::jit::Node *node, const c10::IValue &constant);
+    void put_own(const torch::jit::Node *node, const at::Tensor &made); // which may be written to
     void put_recorded(const torch::jit::Value *output, const Recorded &recorded);
     void put_container(const torch::jit::Node *node, Recorded::Kind kind,
                        std::vector<Recorded> items);
@@ -118,6 +124,9 @@ class TapeRecorder {
                         int64_t item, const at::Tensor &tensor);
     Recorded add_weights(const c10::intrusive_ptr<c10::ivalue::Object> &owner, size_t slot,
                          const std::vector<at::Tensor> &tensors);
+    c10::optional<c10::IValue> known(const torch::jit::Value *value, bool &of_weights) const;
+    bool is_own(const at::Tensor &tensor) const;
+    bool writes_to_own(const torch::jit::Node *node) const;
     bool can_fold(const torch::jit::Node *node) const;
     bool fold(const torch::jit::Node *node);
     bool view_weight(const torch::jit::Node *node);
@@ -137,6 +146,7 @@ class TapeRecorder {
     std::vector<size_t> family_sizes_;
     std::unordered_map<const torch::jit::Value *, Recorded> known_;
     std::vector<std::shared_ptr<std::vector<Recorded>>> containers_; // all that were made
+    std::unordered_set<const c10::StorageImpl *> own_;               // of constants that were made
     std::vector<Recorded> handed_; // at the site that is reached next
     size_t n_visited_ = 0;
     size_t n_items_ = 0;
@@ -154,7 +164,21 @@ TapeRules upsampling_rules(); // tape_upsampling_rules.cpp
 TapeRules shape_rules();      // tape_shape_rules.cpp
 TapeRules attention_rules();  // tape_attention_rules.cpp
 TapeRules recurrent_rules();  // tape_recurrent_rules.cpp: they have several results
+TapeRules joining_rules();    // tape_joining_rules.cpp
 TapeRules question_rules();   // tape_question_rules.cpp
+
+// tape_shape_rules.cpp: places of one dimension.
+struct Places {
+    int64_t start, count, step;
+};
+Seen add_slice(TapeRecorder &recorder, const Seen &seen, size_t dim, const Places &places);
+
+// tape_joining_rules.cpp: values, or what is the same for all examples, one behind the other.
+struct Joined {
+    c10::optional<Seen> seen;
+    at::Tensor constant; // with the dimensions that the program sees
+};
+Seen add_joined(TapeRecorder &recorder, const std::vector<Joined> &all, size_t dim);
 
 // A product of two values, each with matrices in its last two dimensions.
 void put_product_of_values(TapeRecorder &recorder, const torch::jit::Node *node); // …

@@ -32,6 +32,17 @@ bool works_in_place(const Node *node) {
     return name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_';
 }
 
+bool writes_elsewhere(const Node *node) {
+    const c10::FunctionSchema *schema = node->maybeSchema();
+    if (schema == nullptr)
+        return false;
+    const auto &arguments = schema->arguments();
+    for (size_t i = works_in_place(node) ? 1 : 0; i < arguments.size(); ++i)
+        if (arguments[i].alias_info() != nullptr && arguments[i].alias_info()->isWrite())
+            return true;
+    return false;
+}
+
 Recorded Recorded::of(const c10::IValue &constant) {
     Recorded recorded;
     recorded.kind = Kind::kConstant;
@@ -136,7 +147,7 @@ at::Tensor TapeRecorder::weight(const Recorded &recorded) const {
         throw NotRecordable();
     const at::Tensor tensor = recorded.constant.toTensor();
     require(tensor.defined() && tensor.scalar_type() == dtype_ && has_elements(tensor));
-    return tensor.detach();
+    return lasting(tensor.detach());
 }
 
 at::Tensor TapeRecorder::mask(const Value *value) const {
@@ -144,7 +155,7 @@ at::Tensor TapeRecorder::mask(const Value *value) const {
     require(recorded.kind == Kind::kWeight || recorded.kind == Kind::kConstant);
     const at::Tensor tensor = recorded.constant.toTensor();
     require(tensor.scalar_type() == at::kBool && has_elements(tensor));
-    return tensor;
+    return lasting(tensor);
 }
 
 MaybeTensor TapeRecorder::maybe_weight(const Value *value) const {

@@ -69,33 +69,6 @@ TapeRecurrence read_weights(const TapeRecorder &r, const Arguments &a, size_t pl
 
 // Values of [examples, times, features].
 
-Seen add_part(TapeRecorder &r, const Seen &seen, size_t dim, int64_t start, int64_t count) {
-    Sizes result = seen.layout.sizes;
-    if (count == result[dim])
-        return seen;
-    std::vector<TapeSlice> slices;
-    for (size_t i = 1; i < result.size(); ++i)
-        slices.push_back(TapeSlice{result[i], 0, 1, result[i]});
-    slices[dim - 1] = TapeSlice{result[dim], start, 1, count};
-    result[dim] = count;
-    return r.add_step(make_slice(slices), {seen.value}, plain_layout(result));
-}
-
-Seen add_joined(TapeRecorder &r, const std::vector<Seen> &parts, size_t dim) {
-    if (parts.size() == 1)
-        return parts[0];
-    Sizes result = parts[0].layout.sizes;
-    result[dim] = 0;
-    std::vector<TapeJoined> joined;
-    std::vector<size_t> operands;
-    for (const Seen &part : parts) {
-        joined.push_back({part.layout.sizes[dim], {}});
-        operands.push_back(part.value);
-        result[dim] += part.layout.sizes[dim];
-    }
-    return r.add_step(make_concatenation(result, joined, dim), operands, plain_layout(result));
-}
-
 // The states of one layer in one direction, at all times and at its last one.
 struct States {
     Seen hidden, last_hidden, last_cell;
@@ -108,13 +81,13 @@ States add_states(TapeRecorder &r, const Arguments &a, const Seen &operand, size
     const bool has_cell = a.cell == TapeCell::kLstm;
     const Layout result = plain_layout({sizes[0], sizes[1], has_cell ? 2 * size : size});
     const Seen states = r.add_step(make_recurrent(sizes, a.cell, how), {operand.value}, result);
-    const Seen last = add_part(r, states, 1, how.backwards ? 0 : sizes[1] - 1, 1);
-    return {add_part(r, states, 2, 0, size), add_part(r, last, 2, 0, size),
-            has_cell ? add_part(r, last, 2, size, size) : last};
+    const Seen last = add_slice(r, states, 1, {how.backwards ? 0 : sizes[1] - 1, 1, 1});
+    return {add_slice(r, states, 2, {0, size, 1}), add_slice(r, last, 2, {0, size, 1}),
+            has_cell ? add_slice(r, last, 2, {size, size, 1}) : last};
 }
 
 // [examples, layers · directions, features], of which programs see the second dimension first.
-void put_last(TapeRecorder &r, const Value *output, const std::vector<Seen> &states) {
+void put_last(TapeRecorder &r, const Value *output, const std::vector<Joined> &states) {
     const Seen all = add_joined(r, states, 1);
     const Sizes &sizes = all.layout.sizes;
     r.put_new(output, r.see(all, Layout{{sizes[1], sizes[0], sizes[2]}, 1, 1, 1}));
@@ -125,15 +98,15 @@ void put_recurrent(TapeRecorder &r, const Node *node, const Arguments &a) {
     Seen seen = r.see_with_examples_in(r.seen(node->input(0)), examples_in);
     require(seen.layout.sizes.size() == 3 && seen.layout.before == 1 && seen.layout.after == 1);
     seen = {seen.value, plain_layout(seen.layout.on_tape())};
-    std::vector<Seen> hidden;
-    std::vector<Seen> cells;
+    std::vector<Joined> hidden;
+    std::vector<Joined> cells;
     for (size_t layer = 0; layer < a.n_layers; ++layer) {
-        std::vector<Seen> directions;
+        std::vector<Joined> directions;
         for (size_t i = 0; i < a.n_directions; ++i) {
             const States states = add_states(r, a, seen, layer * a.n_directions + i);
-            directions.push_back(states.hidden);
-            hidden.push_back(states.last_hidden);
-            cells.push_back(states.last_cell);
+            directions.push_back({states.hidden, {}});
+            hidden.push_back({states.last_hidden, {}});
+            cells.push_back({states.last_cell, {}});
         }
         seen = add_joined(r, directions, 2);
     }

@@ -134,104 +134,6 @@ void prelu(TapeRecorder &r, const Node *node) {
           {r.tensor(node->input(0))}, operand);
 }
 
-// ---- joining ----
-
-// What joins values: a value, or what is the same for all examples.
-struct Joined {
-    c10::optional<Seen> seen;
-    at::Tensor constant;
-};
-
-Joined read_joined(const TapeRecorder &r, const Recorded &item) {
-    if (item.kind == Recorded::Kind::kTensor)
-        return {r.seen(item), {}};
-    return {c10::nullopt, r.weight(item)};
-}
-
-// Expanded weights have what they have for one example.
-at::Tensor of_one_example(const at::Tensor &constant, const Layout &like) {
-    const auto dim = static_cast<int64_t>(like.dim);
-    require(constant.dim() == static_cast<int64_t>(like.sizes.size()));
-    require(constant.size(dim) == like.sizes[like.dim]);
-    require(constant.size(dim) == 1 || constant.stride(dim) == 0);
-    return on_tape(constant.narrow(dim, 0, 1), like);
-}
-
-// The sizes must be those of the others but for the dimension that grows.
-void join(Layout &result, const Sizes &sizes, size_t dim) {
-    require(sizes.size() == result.sizes.size());
-    const int64_t size = sizes[dim];
-    Sizes expected = result.sizes;
-    expected[dim] = size;
-    require(sizes == expected);
-    result.sizes[dim] += size;
-}
-
-struct Joint {
-    std::vector<Joined> all;
-    Layout like; // of the first value
-};
-
-Joint read_joint(const TapeRecorder &r, const Value *list) {
-    Joint joint;
-    bool found = false;
-    for (const Recorded &item : r.items(list)) {
-        joint.all.push_back(read_joined(r, item));
-        if (joint.all.back().seen && !found)
-            joint.like = joint.all.back().seen->layout;
-        found = found || joint.all.back().seen.has_value();
-    }
-    require(found);
-    return joint;
-}
-
-void put_joint(TapeRecorder &r, const Node *node, const Joint &joint, size_t dim) {
-    const Layout &like = joint.like;
-    Layout result = like;
-    result.sizes[dim] = 0;
-    std::vector<TapeJoined> parts;
-    std::vector<size_t> operands;
-    for (const Joined &joined : joint.all) {
-        join(result, joined.seen ? joined.seen->layout.sizes : joined.constant.sizes().vec(), dim);
-        if (!joined.seen) {
-            parts.push_back({joined.constant.size(static_cast<int64_t>(dim)),
-                             of_one_example(joined.constant, like)});
-            continue;
-        }
-        const Seen seen = r.see_with_examples_in(*joined.seen, like.dim);
-        require(seen.layout.before == like.before && seen.layout.after == like.after);
-        parts.push_back({seen.layout.sizes[dim], {}});
-        operands.push_back(seen.value);
-    }
-    r.put(node, make_concatenation(result.on_tape(), parts, like.dim_on_tape(dim)), operands,
-          result);
-}
-
-// tensors, dim
-void concatenate(TapeRecorder &r, const Node *node) {
-    const Joint joint = read_joint(r, node->input(0));
-    put_joint(r, node, joint, dim_of(r, node->input(1), joint.like.sizes.size()));
-}
-
-Layout with_dimension(Layout layout, size_t dim) {
-    layout.sizes.insert(layout.sizes.begin() + static_cast<std::ptrdiff_t>(dim), 1);
-    layout.dim += dim <= layout.dim ? 1 : 0;
-    return layout;
-}
-
-// tensors, dim: one that is new
-void stack(TapeRecorder &r, const Node *node) {
-    Joint joint = read_joint(r, node->input(0));
-    const size_t dim = dim_of(r, node->input(1), joint.like.sizes.size() + 1);
-    joint.like = with_dimension(joint.like, dim);
-    for (Joined &joined : joint.all)
-        if (joined.seen)
-            joined.seen = r.see(*joined.seen, with_dimension(joined.seen->layout, dim));
-        else
-            joined.constant = joined.constant.unsqueeze(static_cast<int64_t>(dim));
-    put_joint(r, node, joint, dim);
-}
-
 constexpr TapeRule kRules[] = {
     {"aten::linear", linear},
     {"aten::mm", matrix_product},
@@ -251,9 +153,6 @@ constexpr TapeRule kRules[] = {
     {"aten::contiguous", same_memory},
     {"aten::clone", copy},
     {"aten::prelu", prelu},
-    {"aten::cat", concatenate},
-    {"aten::concat", concatenate},
-    {"aten::stack", stack},
 };
 
 } // namespace
@@ -284,8 +183,9 @@ bool apply_rule(TapeRecorder &recorder, const Node *node) {
         rule->apply(recorder, node);
         return true;
     }
-    for (const TapeRules &rules : {TapeRules(kRules), window_rules(), upsampling_rules(),
-                                   shape_rules(), attention_rules(), question_rules()})
+    for (const TapeRules &rules :
+         {TapeRules(kRules), window_rules(), upsampling_rules(), shape_rules(), joining_rules(),
+          attention_rules(), question_rules()})
         if (const TapeRule *rule = find_rule(rules, node)) {
             require(node->outputs().size() == 1);
             check_dimensions(recorder, node);

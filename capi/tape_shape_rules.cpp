@@ -201,30 +201,6 @@ void pixel_shuffle(TapeRecorder &r, const Node *node) {
 
 // ---- parts ----
 
-struct Places {
-    int64_t start, count, step;
-};
-
-// The part of the node's first input.
-Seen add_slice(TapeRecorder &r, const Node *node, size_t dim, const Places &places) {
-    Seen operand = r.seen(node->input(0));
-    const int64_t size = operand.layout.sizes[dim];
-    if (places.start == 0 && places.step == 1 && places.count == size)
-        return operand;
-    operand = r.see_with_examples_beside(operand, dim);
-    require(places.count > 0 && places.count <= size && places.start >= 0);
-    require(places.start + places.step * (places.count - 1) < size);
-    const Sizes on_tape = operand.layout.on_tape();
-    std::vector<TapeSlice> slices;
-    for (size_t i = 1; i < on_tape.size(); ++i)
-        slices.push_back(TapeSlice{on_tape[i], 0, 1, on_tape[i]});
-    slices[operand.layout.dim_on_tape(dim) - 1] =
-        TapeSlice{size, places.start, places.step, places.count};
-    Sizes sizes = operand.layout.sizes;
-    sizes[dim] = places.count;
-    return r.add_step(make_slice(slices), {operand.value}, resized(operand.layout, sizes));
-}
-
 int64_t place_or(const TapeRecorder &r, const Value *value, int64_t size, int64_t otherwise) {
     const c10::IValue place = r.constant(value);
     if (place.isNone())
@@ -242,7 +218,7 @@ void slice(TapeRecorder &r, const Node *node) {
     const int64_t step = r.constant(node->input(4)).toInt();
     require(step > 0 && start < end);
     const Places places{start, (end - start - 1) / step + 1, step};
-    r.put_view(node, node->input(0), add_slice(r, node, dim, places));
+    r.put_view(node, node->input(0), add_slice(r, r.seen(node->input(0)), dim, places));
 }
 
 // input, dim, start, length
@@ -253,13 +229,13 @@ void narrow(TapeRecorder &r, const Node *node) {
     require(given >= -sizes[dim] && given <= sizes[dim]);
     const int64_t start = given < 0 ? given + sizes[dim] : given;
     const Places places{start, r.constant(node->input(3)).toInt(), 1};
-    r.put_view(node, node->input(0), add_slice(r, node, dim, places));
+    r.put_view(node, node->input(0), add_slice(r, r.seen(node->input(0)), dim, places));
 }
 
 // One place, and the dimension goes.
 Seen add_selection(TapeRecorder &r, const Node *node, size_t dim, int64_t place) {
-    const Seen slice =
-        r.see_with_examples_beside(add_slice(r, node, dim, Places{place, 1, 1}), dim);
+    const Seen slice = r.see_with_examples_beside(
+        add_slice(r, r.seen(node->input(0)), dim, Places{place, 1, 1}), dim);
     Layout result = slice.layout;
     result.sizes.erase(result.sizes.begin() + static_cast<std::ptrdiff_t>(dim));
     result.dim -= dim < result.dim ? 1 : 0;
@@ -289,7 +265,7 @@ void put_split(TapeRecorder &r, const Node *node, size_t dim, const std::vector<
     std::vector<Seen> values;
     int64_t start = 0;
     for (const int64_t count : counts) {
-        values.push_back(add_slice(r, node, dim, Places{start, count, 1}));
+        values.push_back(add_slice(r, r.seen(node->input(0)), dim, Places{start, count, 1}));
         start += count;
     }
     require(start == sizes_seen(r, node)[dim]);
@@ -378,6 +354,24 @@ constexpr TapeRule kRules[] = {
 };
 
 } // namespace
+
+Seen add_slice(TapeRecorder &r, const Seen &seen, size_t dim, const Places &places) {
+    const int64_t size = seen.layout.sizes[dim];
+    if (places.start == 0 && places.step == 1 && places.count == size)
+        return seen;
+    const Seen operand = r.see_with_examples_beside(seen, dim);
+    require(places.count > 0 && places.count <= size && places.start >= 0);
+    require(places.start + places.step * (places.count - 1) < size);
+    const Sizes on_tape = operand.layout.on_tape();
+    std::vector<TapeSlice> slices;
+    for (size_t i = 1; i < on_tape.size(); ++i)
+        slices.push_back(TapeSlice{on_tape[i], 0, 1, on_tape[i]});
+    slices[operand.layout.dim_on_tape(dim) - 1] =
+        TapeSlice{size, places.start, places.step, places.count};
+    Sizes sizes = operand.layout.sizes;
+    sizes[dim] = places.count;
+    return r.add_step(make_slice(slices), {operand.value}, resized(operand.layout, sizes));
+}
 
 TapeRules shape_rules() { return kRules; }
 

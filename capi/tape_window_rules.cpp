@@ -154,10 +154,9 @@ struct Pads {
 };
 
 // As libtorch takes them: from the last dimension on.
-Pads read_pads(const TapeRecorder &r, const Value *value, size_t n) {
-    const auto list = r.constant(value).toIntVector();
+Pads read_pads(const std::vector<int64_t> &list, size_t n) {
     Pads pads{std::vector<int64_t>(n, 0), std::vector<int64_t>(n, 0)};
-    require(list.size() % 2 == 0 && list.size() / 2 <= n);
+    require(list.size() <= 2 * n);
     for (size_t i = 0; i < list.size() / 2; ++i) {
         pads.before[n - 1 - i] = list[2 * i];
         pads.after[n - 1 - i] = list[2 * i + 1];
@@ -167,15 +166,16 @@ Pads read_pads(const TapeRecorder &r, const Value *value, size_t n) {
 
 constexpr int64_t kMostPadding = int64_t{1} << 20;
 
-void put_constant_pad(TapeRecorder &r, const Node *node, const Pads &pads, double value) {
-    Sizes result = r.sizes(node->input(0));
+void put_constant_pad(TapeRecorder &r, const Node *node, const Seen &operand, const Pads &pads,
+                      double value) {
+    Sizes result = operand.layout.sizes;
     SlidingWindows windows;
     for (size_t i = 0; i + 2 < result.size(); ++i) {
         require(pads.after[i] >= -result[i + 2] && pads.after[i] <= kMostPadding);
         windows.push_back(checked(SlidingWindow{1, 1, 1, pads.before[i], result[i + 2]}));
         result[i + 2] += pads.before[i] + pads.after[i];
     }
-    r.put(node, make_constant_pad(windows, value), {r.tensor(node->input(0))}, result);
+    r.put(node, make_constant_pad(windows, value), {operand.value}, result);
 }
 
 constexpr int64_t kMostPositions = int64_t{1} << 24; // whose sources are written down
@@ -212,14 +212,59 @@ bool none_is_cropped(const Pads &pads) {
            std::all_of(pads.after.begin(), pads.after.end(), is_kept);
 }
 
+Sizes with_examples(Sizes sizes, int64_t examples) {
+    sizes[0] = examples;
+    return sizes;
+}
+
+bool are_all(const std::vector<int64_t> &pads, int64_t value) {
+    return std::all_of(pads.begin(), pads.end(), [=](int64_t pad) { return pad == value; });
+}
+
+// Channels are no positions: constants are put in front of them and behind.
+Seen add_channel_pad(TapeRecorder &r, const Seen &seen, int64_t before, int64_t after,
+                     double value) {
+    std::vector<Joined> all;
+    for (const int64_t pad : {before, int64_t{-1}, after}) {
+        Sizes sizes = seen.layout.sizes;
+        sizes[0] = 1;
+        sizes[1] = pad;
+        require(pad >= -1 && pad <= kMostPadding && product_of(sizes) <= kMostPadding);
+        if (pad < 0)
+            all.push_back({seen, {}});
+        else if (pad > 0)
+            all.push_back({c10::nullopt,
+                           at::full(sizes, value, at::TensorOptions(r.device()).dtype(r.dtype()))
+                               .expand(with_examples(sizes, seen.layout.sizes[0]))});
+    }
+    return add_joined(r, all, 1);
+}
+
+void put_constant_pad(TapeRecorder &r, const Node *node, double value) {
+    Seen operand = r.seen(node->input(0));
+    auto list = r.constant(node->input(1)).toIntVector();
+    require(list.size() % 2 == 0);
+    if (are_all(list, 0))
+        return r.put_copy(node, node->input(0));
+    require(operand.layout.is_plain());
+    const size_t n = operand.layout.sizes.size() - 2;
+    if (list.size() == 2 * n + 2) {
+        operand = add_channel_pad(r, operand, list[2 * n], list[2 * n + 1], value);
+        list.resize(2 * n);
+    }
+    if (are_all(list, 0))
+        return r.put_new(node->output(), operand);
+    put_constant_pad(r, node, operand, read_pads(list, n), value);
+}
+
 void put_pad(TapeRecorder &r, const Node *node, const std::string &mode, double value) {
-    const size_t n = r.sizes(node->input(0)).size() - 2;
-    const Pads pads = read_pads(r, node->input(1), n);
-    const bool is_for_all = r.constant(node->input(1)).toListRef().size() == 2 * n;
-    require(mode == "constant" || is_for_all);
     if (mode == "constant")
-        put_constant_pad(r, node, pads, value);
-    else if (mode == "reflect")
+        return put_constant_pad(r, node, value);
+    const size_t n = r.sizes(node->input(0)).size() - 2;
+    const auto list = r.constant(node->input(1)).toIntVector();
+    require(list.size() == 2 * n);
+    const Pads pads = read_pads(list, n);
+    if (mode == "reflect")
         put_gather_pad(r, node, pads, mirrored, 1);
     else if (mode == "replicate")
         put_gather_pad(r, node, pads, nearest, -kMostPadding);
@@ -241,7 +286,7 @@ void pad(TapeRecorder &r, const Node *node) {
 
 // input, pad, value
 void constant_pad(TapeRecorder &r, const Node *node) {
-    put_pad(r, node, "constant", number_or_zero(r, node->input(2)));
+    put_constant_pad(r, node, number_or_zero(r, node->input(2)));
 }
 
 void reflection_pad(TapeRecorder &r, const Node *node) { put_pad(r, node, "reflect", 0); }

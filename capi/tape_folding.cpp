@@ -1,0 +1,154 @@
+// What a program computes from constants and weights alone is computed while it is recorded: sizes,
+// masks, initial states, tables of places.
+#include "tape_recorder.hpp"
+
+#include <algorithm>
+
+namespace neurotap {
+
+using torch::jit::Node;
+using torch::jit::Value;
+using Kind = Recorded::Kind;
+
+namespace {
+
+// Every tape has its own.
+constexpr size_t kLargestFolded = 16 << 20;
+
+bool is_known(const Recorded &recorded) {
+    return recorded.kind == Kind::kConstant || recorded.kind == Kind::kWeight;
+}
+
+bool returns_views(const c10::FunctionSchema &schema) {
+    const auto &returns = schema.returns();
+    return std::any_of(returns.begin(), returns.end(), [](const c10::Argument &returned) {
+        return returned.alias_info() != nullptr;
+    });
+}
+
+bool is_alias_of_any(const at::Tensor &tensor, const std::vector<c10::IValue> &inputs) {
+    return std::any_of(inputs.begin(), inputs.end(), [&](const c10::IValue &input) {
+        return input.isTensor() ? input.toTensor().defined() && tensor.is_alias_of(input.toTensor())
+                                : input.isList() && !input.toListRef().empty() &&
+                                      is_alias_of_any(tensor, input.toListRef().vec());
+    });
+}
+
+} // namespace
+
+// ---- what is known of a node's inputs ----
+
+// A list that was put together counts if all in it is known.
+c10::optional<c10::IValue> TapeRecorder::known(const Value *value, bool &of_weights) const {
+    const Recorded *found = find(value);
+    if (found == nullptr)
+        return c10::nullopt;
+    if (is_known(*found)) {
+        of_weights = of_weights || found->kind == Kind::kWeight;
+        return found->constant;
+    }
+    if (found->kind != Kind::kSequence || value->type()->kind() != c10::TypeKind::ListType)
+        return c10::nullopt;
+    c10::impl::GenericList list(value->type()->expectRef<c10::ListType>().getElementType());
+    for (const Recorded &item : *found->items) {
+        if (!is_known(item))
+            return c10::nullopt;
+        of_weights = of_weights || item.kind == Kind::kWeight;
+        list.push_back(item.constant);
+    }
+    return c10::IValue(list);
+}
+
+bool TapeRecorder::is_own(const at::Tensor &tensor) const {
+    return tensor.has_storage() && own_.count(tensor.storage().unsafeGetStorageImpl()) > 0;
+}
+
+at::Tensor TapeRecorder::lasting(const at::Tensor &tensor) const {
+    return is_own(tensor) ? tensor.clone() : tensor;
+}
+
+// Into a tensor that was made while recording, and into nothing else.
+bool TapeRecorder::writes_to_own(const Node *node) const {
+    const Recorded *target = node->inputs().empty() ? nullptr : find(node->input(0));
+    return works_in_place(node) && target != nullptr && target->kind == Kind::kConstant &&
+           target->constant.isTensor() && is_own(target->constant.toTensor()) &&
+           !writes_elsewhere(node);
+}
+
+// ---- computing it ----
+
+// What is made of weights has to be something of its own, which may be kept.
+bool TapeRecorder::can_fold(const Node *node) const {
+    const c10::FunctionSchema *schema = node->maybeSchema();
+    if (schema == nullptr || node->isNondeterministic() || node->hasSideEffects() ||
+        !node->blocks().empty() || (schema->is_mutable() && !writes_to_own(node)))
+        return false;
+    bool of_weights = false;
+    for (const Value *input : node->inputs())
+        if (!known(input, of_weights))
+            return false;
+    return !of_weights ||
+           (weight_copies_ != nullptr && (schema->is_mutable() || !returns_views(*schema)));
+}
+
+bool TapeRecorder::fold(const Node *node) {
+    if (!can_fold(node))
+        return false;
+    bool of_weights = false;
+    torch::jit::Stack stack;
+    for (const Value *input : node->inputs())
+        stack.push_back(*known(input, of_weights));
+    const std::vector<c10::IValue> inputs = stack;
+    if (node->schema().is_vararg()) // such want to be told
+        stack.emplace_back(static_cast<int64_t>(inputs.size()));
+    node->getOperation()(stack);
+    for (const c10::IValue &result : stack) {
+        if (!result.isTensor() || !result.toTensor().has_storage())
+            continue;
+        require(result.toTensor().nbytes() <= kLargestFolded);
+        if (!is_alias_of_any(result.toTensor(), inputs))
+            own_.insert(result.toTensor().storage().unsafeGetStorageImpl());
+    }
+    for (size_t i = 0; i < node->outputs().size(); ++i)
+        put_recorded(node->output(i), Recorded::of(stack.at(i)));
+    return true;
+}
+
+void TapeRecorder::put_own(const Node *node, const at::Tensor &made) {
+    require(made.nbytes() <= kLargestFolded);
+    own_.insert(made.storage().unsafeGetStorageImpl());
+    put_constant(node, made);
+}
+
+// Views of a weight are weights, for they show the same memory.
+bool TapeRecorder::view_weight(const Node *node) {
+    const c10::FunctionSchema *schema = node->maybeSchema();
+    if (schema == nullptr || schema->is_mutable() || schema->returns().size() != 1 ||
+        !returns_views(*schema) || node->inputs().empty())
+        return false;
+    const Recorded *weight = find(node->input(0));
+    if (weight == nullptr || weight->kind != Kind::kWeight)
+        return false;
+    const at::Tensor whole = weight->constant.toTensor();
+    torch::jit::Stack stack{whole};
+    for (const Value *input : node->inputs().slice(1))
+        stack.push_back(constant(input));
+    node->getOperation()(stack);
+    const auto as_view = [&](const at::Tensor &view) {
+        require(view.is_alias_of(whole));
+        Recorded recorded = Recorded::of(view);
+        recorded.kind = Kind::kWeight;
+        return recorded;
+    };
+    if (stack.at(0).isTensor()) {
+        put_recorded(node->output(), as_view(stack[0].toTensor()));
+        return true;
+    }
+    std::vector<Recorded> views;
+    for (const at::Tensor &view : stack[0].toTensorVector())
+        views.push_back(as_view(view));
+    put_container(node, Kind::kSequence, std::move(views));
+    return true;
+}
+
+} // namespace neurotap
