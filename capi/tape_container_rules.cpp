@@ -283,6 +283,20 @@ void unpack_constants(TapeRecorder &r, const Node *node) {
     put_all(r, node, items);
 }
 
+// A list that may be changed, unlike the constant.
+void copy_constants(TapeRecorder &r, const Node *node) {
+    Items items;
+    for (const c10::IValue &item : r.at(node->input(0)).constant.toListRef())
+        items.push_back(Recorded::of(item));
+    r.put_container(node, Kind::kSequence, std::move(items));
+}
+
+constexpr TapeRule kConstantRules[] = {
+    {"prim::ListUnpack", unpack_constants},
+    {"aten::copy", copy_constants},
+    {"aten::list", copy_constants},
+};
+
 bool apply(TapeRules rules, TapeRecorder &recorder, const Node *node) {
     const TapeRule *rule = find_rule(rules, node);
     if (rule != nullptr)
@@ -301,11 +315,9 @@ bool apply_container_rule(TapeRecorder &recorder, const Node *node) {
     if (first != nullptr && first->kind == Kind::kDictionary &&
         apply(kDictionaryRules, recorder, node))
         return true;
-    if (first != nullptr && node->kind() == torch::jit::prim::ListUnpack &&
-        first->constant.isList()) {
-        unpack_constants(recorder, node);
+    if (first != nullptr && first->kind == Kind::kConstant && first->constant.isList() &&
+        apply(kConstantRules, recorder, node))
         return true;
-    }
     return apply(kConstructions, recorder, node);
 }
 

@@ -115,7 +115,8 @@ void instance_norm(TapeRecorder &r, const Node *node) {
 
 // input, p, train
 void dropout(TapeRecorder &r, const Node *node) {
-    require(!r.constant(node->input(2)).toBool());
+    require(!r.constant(node->input(2)).toBool() ||
+            r.constant(node->input(1)).toScalar().toDouble() == 0);
     r.put_same(node, node->input(0));
 }
 
