@@ -33,7 +33,7 @@ declarations() {
 
 # describe DECLARATIONS FILE: their ABI
 describe() {
-    "$cc" -std=gnu11 -E -P -x c "$1" | tr '\n' ' ' |
+    "$cc" -std=gnu11 -E -P -x c "$1" | grep -v '^#' | tr '\n' ' ' |
         sed 's/;/;\n/g; s/__attribute__((format([^)]*)))//g' |
         sed '/visibility("default")/ s/;$/ { __builtin_trap(); }/' >"$folder/empty.c"
     "$cc" -std=gnu11 -g -O0 -fPIC -shared -w -Wl,-soname,libneurotap.so "$folder/empty.c" \
