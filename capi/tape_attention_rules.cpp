@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace neurotap {
 namespace {
@@ -20,21 +21,10 @@ Seen see_matrices(TapeRecorder &r, const Seen &seen) {
     return layout.dim + 2 < layout.sizes.size() ? seen : r.see_with_examples_in(seen, 0);
 }
 
-Seen add_product(TapeRecorder &r, const Seen &first, const Seen &second) {
-    const Seen a = see_matrices(r, first);
-    const Seen b = r.see_with_examples_in(see_matrices(r, second), a.layout.dim);
-    const size_t columns = a.layout.sizes.size() - 1;
-    Layout expected = a.layout;
-    expected.sizes[columns - 1] = a.layout.sizes[columns];
-    expected.sizes[columns] = b.layout.sizes.back();
-    require(b.layout == expected);
-    Layout result = a.layout;
-    result.sizes[columns] = b.layout.sizes[columns];
-    return r.add_step(make_matrix_product(a.layout.on_tape()), {a.value, b.value}, result);
-}
-
 // a, b
-void product(TapeRecorder &r, const Node *node) { put_product_of_values(r, node); }
+void product(TapeRecorder &r, const Node *node) {
+    r.put_new(node->output(), add_product(r, r.seen(node->input(0)), r.seen(node->input(1))));
+}
 
 at::Tensor plus(const at::Tensor &x, const at::Tensor &constant) { return x.add(constant); }
 at::Tensor times(const at::Tensor &x, const at::Tensor &constant) { return x.mul(constant); }
@@ -107,12 +97,9 @@ void fill_masked(TapeRecorder &r, const Node *node) {
 
 Seen add_transposed(TapeRecorder &r, const Seen &seen) {
     std::vector<int64_t> order(seen.layout.sizes.size());
-    for (size_t dim = 0; dim < order.size(); ++dim)
-        order[dim] = static_cast<int64_t>(dim);
+    std::iota(order.begin(), order.end(), 0);
     std::swap(order[order.size() - 1], order[order.size() - 2]);
-    std::vector<int64_t> on_tape;
-    const Layout result = permuted(seen.layout, order, on_tape);
-    return r.add_step(make_permutation(seen.layout.on_tape(), on_tape), {seen.value}, result);
+    return add_permutation(r, seen, order);
 }
 
 // No row sees the columns behind its own.
@@ -194,6 +181,7 @@ void sum(TapeRecorder &r, const Node *node) { reduce(r, node, false); }
 constexpr TapeRule kRules[] = {
     {"aten::bmm", product},
     {"aten::baddbmm", product_and_offset},
+    {"aten::einsum", einsum},
     {"aten::softmax", softmax},
     {"aten::log_softmax", log_softmax},
     {"aten::masked_fill", fill_masked},
@@ -205,8 +193,17 @@ constexpr TapeRule kRules[] = {
 
 } // namespace
 
-void put_product_of_values(TapeRecorder &r, const Node *node) {
-    r.put_new(node->output(), add_product(r, r.seen(node->input(0)), r.seen(node->input(1))));
+Seen add_product(TapeRecorder &r, const Seen &first, const Seen &second) {
+    const Seen a = see_matrices(r, first);
+    const Seen b = r.see_with_examples_in(see_matrices(r, second), a.layout.dim);
+    const size_t columns = a.layout.sizes.size() - 1;
+    Layout expected = a.layout;
+    expected.sizes[columns - 1] = a.layout.sizes[columns];
+    expected.sizes[columns] = b.layout.sizes.back();
+    require(b.layout == expected);
+    Layout result = a.layout;
+    result.sizes[columns] = b.layout.sizes[columns];
+    return r.add_step(make_matrix_product(a.layout.on_tape()), {a.value, b.value}, result);
 }
 
 TapeRules attention_rules() { return kRules; }

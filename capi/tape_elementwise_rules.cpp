@@ -258,6 +258,20 @@ void put_quotient(TapeRecorder &r, const Node *node) {
     put_with_constant(r, node, node->input(0), node->input(1), by, by);
 }
 
+// input, dim: one half times what the other lets through
+void put_gated_half(TapeRecorder &r, const Node *node) {
+    const Seen operand = r.seen(node->input(0));
+    const size_t dim = dim_of(r, node->input(1), operand.layout.sizes.size());
+    const int64_t half = operand.layout.sizes[dim] / 2;
+    require(2 * half == operand.layout.sizes[dim] && half > 0);
+    const Seen first = add_slice(r, operand, dim, {0, half, 1});
+    const Seen second = add_slice(r, operand, dim, {half, half, 1});
+    const Seen gate = r.add_step(make_pointwise([](const at::Tensor &x) { return at::sigmoid(x); }),
+                                 {second.value}, second.layout);
+    const Sizes sizes = gate.layout.on_tape();
+    r.put(node, make_product(sizes, sizes, sizes), {first.value, gate.value}, gate.layout);
+}
+
 bool apply_arithmetic(TapeRecorder &r, const Node *node, const std::string &name) {
     if (name == "aten::add" || name == "aten::sub")
         put_sum(r, node, name == "aten::sub");
@@ -267,6 +281,8 @@ bool apply_arithmetic(TapeRecorder &r, const Node *node, const std::string &name
         put_product(r, node);
     else if (name == "aten::div")
         put_quotient(r, node);
+    else if (name == "aten::glu")
+        put_gated_half(r, node);
     else
         return false;
     return true;

@@ -82,20 +82,22 @@ void never(TapeRecorder &r, const Node *node) {
     r.put_constant(node, false);
 }
 
-// Whether two are one and the same. Of two tensors that depend on the inputs that can be told only
-// if they are: some operators return their operand, some a view of it.
-bool are_same(const Recorded &a, const Recorded &b) {
-    const bool both = a.kind == Recorded::Kind::kTensor && b.kind == Recorded::Kind::kTensor;
+// Whether two are one and the same. Of two with the same elements that cannot always be told: some
+// operators may return their operand, or something new.
+bool are_same(const TapeRecorder &r, const Recorded &a, const Recorded &b) {
     require(a.kind != Recorded::Kind::kUnknown && b.kind != Recorded::Kind::kUnknown);
-    require(!both || a.place == b.place);
-    return both || (a.constant.isTensor() && b.constant.isTensor() && a.constant.is(b.constant));
+    if (a.kind == Recorded::Kind::kTensor && b.kind == Recorded::Kind::kTensor) {
+        require(a.place == b.place || r.seen(a).value != r.seen(b).value);
+        return a.place == b.place;
+    }
+    return a.constant.isTensor() && b.constant.isTensor() && a.constant.is(b.constant);
 }
 
 // a, b, one of which is a tensor
 void is(TapeRecorder &r, const Node *node) {
     const Recorded &a = r.at(node->input(0));
     require(a.kind == Recorded::Kind::kTensor || a.kind == Recorded::Kind::kWeight);
-    const bool same = are_same(a, r.at(node->input(1)));
+    const bool same = are_same(r, a, r.at(node->input(1)));
     r.put_constant(node, same == (node->kind() == torch::jit::aten::__is__));
 }
 

@@ -171,6 +171,7 @@ TapeRules question_rules();   // tape_question_rules.cpp
 struct Places {
     int64_t start, count, step;
 };
+Seen add_permutation(TapeRecorder &recorder, const Seen &seen, const std::vector<int64_t> &order);
 Seen add_slice(TapeRecorder &recorder, const Seen &seen, size_t dim, const Places &places);
 
 // tape_joining_rules.cpp: values, or what is the same for all examples, one behind the other.
@@ -180,8 +181,9 @@ struct Joined {
 };
 Seen add_joined(TapeRecorder &recorder, const std::vector<Joined> &all, size_t dim);
 
-// A product of two values, each with matrices in its last two dimensions.
-void put_product_of_values(TapeRecorder &recorder, const torch::jit::Node *node); // …
+// tape_attention_rules.cpp: a product of values that have matrices in their last two dimensions.
+Seen add_product(TapeRecorder &recorder, const Seen &a, const Seen &b);
+void einsum(TapeRecorder &recorder, const torch::jit::Node *node); // tape_einsum_rule.cpp
 
 // The dimension that an argument names, counted from the front, of so many.
 size_t dim_of(const TapeRecorder &recorder, const torch::jit::Value *value, size_t ndim);

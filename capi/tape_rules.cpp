@@ -49,7 +49,8 @@ bool is_matrix(const TapeRecorder &r, const Value *value) {
 // rows, matrix
 void matrix_product(TapeRecorder &r, const Node *node) {
     if (r.is_tensor(node->input(0)) && r.is_tensor(node->input(1)))
-        return put_product_of_values(r, node);
+        return r.put_new(node->output(),
+                         add_product(r, r.seen(node->input(0)), r.seen(node->input(1))));
     require(node->kind() != torch::jit::aten::mm || is_matrix(r, node->input(0)));
     put_linear(r, node, node->input(0), matrix(r, node->input(1)), c10::nullopt);
 }

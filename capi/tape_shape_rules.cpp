@@ -90,19 +90,7 @@ void squeeze(TapeRecorder &r, const Node *node) {
 // ---- orders of dimensions ----
 
 void put_permutation(TapeRecorder &r, const Node *node, const std::vector<int64_t> &order) {
-    const Seen operand = r.seen(node->input(0));
-    require(order.size() == operand.layout.sizes.size());
-    std::vector<int64_t> sorted = order;
-    std::sort(sorted.begin(), sorted.end());
-    for (size_t i = 0; i < sorted.size(); ++i)
-        require(sorted[i] == static_cast<int64_t>(i));
-    std::vector<int64_t> on_tape;
-    const Layout result = permuted(operand.layout, order, on_tape);
-    const bool moves = !std::is_sorted(on_tape.begin(), on_tape.end());
-    r.put_view(node, node->input(0),
-               moves ? r.add_step(make_permutation(operand.layout.on_tape(), on_tape),
-                                  {operand.value}, result)
-                     : Seen{operand.value, result});
+    r.put_view(node, node->input(0), add_permutation(r, r.seen(node->input(0)), order));
 }
 
 // input, dims
@@ -354,6 +342,19 @@ constexpr TapeRule kRules[] = {
 };
 
 } // namespace
+
+Seen add_permutation(TapeRecorder &r, const Seen &seen, const std::vector<int64_t> &order) {
+    require(order.size() == seen.layout.sizes.size());
+    std::vector<int64_t> sorted = order;
+    std::sort(sorted.begin(), sorted.end());
+    for (size_t i = 0; i < sorted.size(); ++i)
+        require(sorted[i] == static_cast<int64_t>(i));
+    std::vector<int64_t> on_tape;
+    const Layout result = permuted(seen.layout, order, on_tape);
+    if (std::is_sorted(on_tape.begin(), on_tape.end()))
+        return {seen.value, result};
+    return r.add_step(make_permutation(seen.layout.on_tape(), on_tape), {seen.value}, result);
+}
 
 Seen add_slice(TapeRecorder &r, const Seen &seen, size_t dim, const Places &places) {
     const int64_t size = seen.layout.sizes[dim];
