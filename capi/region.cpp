@@ -33,8 +33,7 @@ at::Tensor widened(at::Tensor gradient, const Sizes &value, const Region &part,
                    const Region &region) {
     if (part == region)
         return gradient;
-    const at::Tensor whole =
-        at::zeros(sizes_of(value, region, gradient.size(0)), gradient.options());
+    at::Tensor whole = at::zeros(sizes_of(value, region, gradient.size(0)), gradient.options());
     cut(whole, region, part).copy_(gradient);
     return whole;
 }

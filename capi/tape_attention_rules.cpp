@@ -36,11 +36,16 @@ Seen add_constant_operation(TapeRecorder &r, const Seen &seen, const ConstantOpe
     return r.add_step(make_with_constant(sizes, sizes, operation), {seen.value}, seen.layout);
 }
 
+// A constant that leaves the value its sizes.
+void require_fit(const at::Tensor &constant, const Layout &layout) {
+    const Sizes sizes = sizes_beside(constant, layout);
+    for (size_t dim = 0; dim < sizes.size(); ++dim)
+        require(sizes[dim] == layout.sizes[dim] || sizes[dim] == 1);
+}
+
 // Plus what is the same for all examples.
 Seen add_offset(TapeRecorder &r, const Seen &seen, const at::Tensor &offset) {
-    const Sizes sizes = sizes_beside(offset, seen.layout);
-    for (size_t dim = 0; dim < sizes.size(); ++dim)
-        require(sizes[dim] == seen.layout.sizes[dim] || sizes[dim] == 1);
+    require_fit(offset, seen.layout);
     return add_constant_operation(r, seen, {on_tape(offset, seen.layout), plus, same});
 }
 
@@ -82,9 +87,7 @@ void fill_masked(TapeRecorder &r, const Node *node) {
     const c10::IValue value = r.constant(node->input(2));
     require(value.isScalar() || (value.isTensor() && value.toTensor().dim() == 0));
     const at::Scalar number = value.isTensor() ? value.toTensor().item() : value.toScalar();
-    const Sizes sizes = sizes_beside(mask, operand.layout);
-    for (size_t dim = 0; dim < sizes.size(); ++dim)
-        require(sizes[dim] == operand.layout.sizes[dim] || sizes[dim] == 1);
+    require_fit(mask, operand.layout);
     const ConstantOperation operation{
         on_tape(mask, operand.layout),
         [number](const at::Tensor &x, const at::Tensor &m) { return x.masked_fill(m, number); },
@@ -137,14 +140,9 @@ void attention(TapeRecorder &r, const Node *node) {
 
 // ---- sums and averages ----
 
-// In the order of the dimensions, each once.
-std::vector<size_t> dims_of(const TapeRecorder &r, const Value *value, size_t ndim) {
-    std::vector<size_t> dims;
-    for (const int64_t dim : r.constant(value).toIntVector()) {
-        const auto n = static_cast<int64_t>(ndim);
-        require(dim >= -n && dim < n);
-        dims.push_back(static_cast<size_t>(dim < 0 ? dim + n : dim));
-    }
+// In their order, each once.
+std::vector<size_t> sorted_dims(const TapeRecorder &r, const Value *value, size_t ndim) {
+    std::vector<size_t> dims = dims_of(r, value, ndim);
     std::sort(dims.begin(), dims.end());
     require(!dims.empty() && std::adjacent_find(dims.begin(), dims.end()) == dims.end());
     return dims;
@@ -162,7 +160,7 @@ Layout without(Layout layout, const std::vector<size_t> &dims) {
 void reduce(TapeRecorder &r, const Node *node, bool averages) {
     const Seen operand = r.seen(node->input(0));
     require(node->inputs().size() == 4 && r.constant(node->input(3)).isNone());
-    const auto dims = dims_of(r, node->input(1), operand.layout.sizes.size());
+    const auto dims = sorted_dims(r, node->input(1), operand.layout.sizes.size());
     Layout result = operand.layout;
     std::vector<int64_t> on_tape;
     for (const size_t dim : dims) {

@@ -112,8 +112,8 @@ void set_list_item(TapeRecorder &r, const Node *node) {
 }
 
 bool is_true(const Recorded &item) {
-    require(item.kind == Kind::kConstant);
-    return item.constant.toBool();
+    require(item.kind == Kind::kConstant && (item.constant.isBool() || item.constant.isInt()));
+    return item.constant.isInt() ? item.constant.toInt() != 0 : item.constant.toBool();
 }
 
 void list_length(TapeRecorder &r, const Node *node) {

@@ -83,15 +83,11 @@ Seen add_rolled(TapeRecorder &r, const Seen &seen, size_t dim, int64_t shift) {
 // input, shifts, dims
 void roll(TapeRecorder &r, const Node *node) {
     Seen seen = r.seen(node->input(0));
-    const auto dims = r.constant(node->input(2)).toIntVector();
+    const auto dims = dims_of(r, node->input(2), seen.layout.sizes.size());
     const auto shifts = r.constant(node->input(1)).toIntVector();
     require(!dims.empty() && dims.size() == shifts.size());
-    for (size_t i = 0; i < dims.size(); ++i) {
-        const auto ndim = static_cast<int64_t>(seen.layout.sizes.size());
-        require(dims[i] >= -ndim && dims[i] < ndim);
-        seen = add_rolled(r, seen, static_cast<size_t>(dims[i] < 0 ? dims[i] + ndim : dims[i]),
-                          shifts[i]);
-    }
+    for (size_t i = 0; i < dims.size(); ++i)
+        seen = add_rolled(r, seen, dims[i], shifts[i]);
     r.put_new(node->output(), seen);
 }
 

@@ -187,6 +187,9 @@ void einsum(TapeRecorder &recorder, const torch::jit::Node *node); // tape_einsu
 
 // The dimension that an argument names, counted from the front, of so many.
 size_t dim_of(const TapeRecorder &recorder, const torch::jit::Value *value, size_t ndim);
+// Or the dimensions, one or several.
+std::vector<size_t> dims_of(const TapeRecorder &recorder, const torch::jit::Value *value,
+                            size_t ndim);
 
 // A convolution by the operator that does both kinds.
 void put_transposed_convolution(TapeRecorder &recorder, const torch::jit::Node *node); // …

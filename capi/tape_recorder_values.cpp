@@ -171,11 +171,26 @@ MaybeTensor TapeRecorder::bias(const Value *value, int64_t size) const {
     return bias;
 }
 
-size_t dim_of(const TapeRecorder &recorder, const Value *value, size_t ndim) {
-    const int64_t dim = recorder.constant(value).toInt();
+namespace {
+
+size_t from_front(int64_t dim, size_t ndim) {
     const auto n = static_cast<int64_t>(ndim);
     require(dim >= -n && dim < n);
     return static_cast<size_t>(dim < 0 ? dim + n : dim);
+}
+
+} // namespace
+
+size_t dim_of(const TapeRecorder &recorder, const Value *value, size_t ndim) {
+    return from_front(recorder.constant(value).toInt(), ndim);
+}
+
+std::vector<size_t> dims_of(const TapeRecorder &recorder, const Value *value, size_t ndim) {
+    std::vector<size_t> dims;
+    const c10::IValue given = recorder.constant(value);
+    for (const int64_t dim : given.isInt() ? Sizes{given.toInt()} : given.toIntVector())
+        dims.push_back(from_front(dim, ndim));
+    return dims;
 }
 
 const std::vector<Recorded> &TapeRecorder::items(const Value *value) const {

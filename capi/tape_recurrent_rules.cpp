@@ -23,12 +23,12 @@ Arguments read_arguments(const TapeRecorder &r, const Node *node, TapeCell cell)
     require(!r.constant(node->input(6)).toBool() ||
             r.constant(node->input(5)).toScalar().toDouble() == 0);
     const int64_t layers = r.constant(node->input(4)).toInt();
-    const Arguments arguments{cell,
-                              r.items(node->input(2)),
-                              r.constant(node->input(3)).toBool(),
-                              static_cast<size_t>(layers),
-                              r.constant(node->input(7)).toBool() ? 2U : 1U,
-                              r.constant(node->input(8)).toBool()};
+    Arguments arguments{cell,
+                        r.items(node->input(2)),
+                        r.constant(node->input(3)).toBool(),
+                        static_cast<size_t>(layers),
+                        r.constant(node->input(7)).toBool() ? 2U : 1U,
+                        r.constant(node->input(8)).toBool()};
     const size_t each = arguments.has_biases ? 4 : 2; // more with projections
     require(layers > 0 &&
             arguments.weights.size() / each / arguments.n_directions == arguments.n_layers &&

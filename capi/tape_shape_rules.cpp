@@ -122,23 +122,11 @@ void transpose_matrix(TapeRecorder &r, const Node *node) {
     put_swap(r, node, 0, ndim - 1);
 }
 
-// The dimensions that an argument names, one or several.
-std::vector<size_t> dims_named(const TapeRecorder &r, const Value *value, size_t ndim) {
-    std::vector<size_t> dims;
-    const c10::IValue given = r.constant(value);
-    for (const int64_t dim : given.isInt() ? Sizes{given.toInt()} : given.toIntVector()) {
-        const auto n = static_cast<int64_t>(ndim);
-        require(dim >= -n && dim < n);
-        dims.push_back(static_cast<size_t>(dim < 0 ? dim + n : dim));
-    }
-    return dims;
-}
-
 // input, sources, destinations: the other dimensions keep their order
 void move_dimensions(TapeRecorder &r, const Node *node) {
     const size_t ndim = sizes_seen(r, node).size();
-    const auto sources = dims_named(r, node->input(1), ndim);
-    const auto destinations = dims_named(r, node->input(2), ndim);
+    const auto sources = dims_of(r, node->input(1), ndim);
+    const auto destinations = dims_of(r, node->input(2), ndim);
     require(sources.size() == destinations.size());
     std::vector<int64_t> order(ndim, -1);
     for (size_t i = 0; i < sources.size(); ++i)
