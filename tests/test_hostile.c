@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* Seconds. Most take milliseconds; sanitizers, and other tests on the same cores, multiply them. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef NTAP_TEST_SANITIZED
 enum { LONGEST = 300 };
 #else
 enum { LONGEST = 60 };
@@ -42,7 +42,7 @@ static void limit_resources(void) {
     (void)signal(SIGBUS, SIG_DFL);
     (void)signal(SIGFPE, SIG_DFL);
     (void)signal(SIGILL, SIG_DFL);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef NTAP_TEST_SANITIZED
     const rlim_t most = (rlim_t)8 << 30; /* a safety net for the machine; MOST_MEMORY is the test */
     const struct rlimit limit = {most, most};
     (void)setrlimit(RLIMIT_DATA, &limit);

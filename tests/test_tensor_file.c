@@ -289,7 +289,7 @@ static void a_header_of_gigabytes_is_refused(void **state) {
 /* Leaves this process about `bytes` more of address space; undone with RLIM_INFINITY. Sanitizers
  * need more than any limit, and stop at huge allocations by themselves. */
 static void limit_memory(rlim_t bytes) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef NTAP_TEST_SANITIZED
     (void)bytes;
 #else
     struct rlimit limit;
