@@ -212,11 +212,6 @@ bool none_is_cropped(const Pads &pads) {
            std::all_of(pads.after.begin(), pads.after.end(), is_kept);
 }
 
-Sizes with_examples(Sizes sizes, int64_t examples) {
-    sizes[0] = examples;
-    return sizes;
-}
-
 bool are_all(const std::vector<int64_t> &pads, int64_t value) {
     return std::all_of(pads.begin(), pads.end(), [=](int64_t pad) { return pad == value; });
 }
@@ -224,19 +219,22 @@ bool are_all(const std::vector<int64_t> &pads, int64_t value) {
 // Channels are no positions: constants are put in front of them and behind.
 Seen add_channel_pad(TapeRecorder &r, const Seen &seen, int64_t before, int64_t after,
                      double value) {
-    std::vector<Joined> all;
-    for (const int64_t pad : {before, int64_t{-1}, after}) {
+    const auto constant = [&](int64_t channels) {
         Sizes sizes = seen.layout.sizes;
         sizes[0] = 1;
-        sizes[1] = pad;
-        require(pad >= -1 && pad <= kMostPadding && product_of(sizes) <= kMostPadding);
-        if (pad < 0)
-            all.push_back({seen, {}});
-        else if (pad > 0)
-            all.push_back({c10::nullopt,
-                           at::full(sizes, value, at::TensorOptions(r.device()).dtype(r.dtype()))
-                               .expand(with_examples(sizes, seen.layout.sizes[0]))});
-    }
+        sizes[1] = channels;
+        require(channels <= kMostPadding && product_of(sizes) <= kMostPadding);
+        const auto options = at::TensorOptions(r.device()).dtype(r.dtype());
+        const at::Tensor of_one = at::full(sizes, value, options);
+        sizes[0] = seen.layout.sizes[0];
+        return Joined{c10::nullopt, of_one.expand(sizes)};
+    };
+    require(before >= 0 && after >= 0);
+    std::vector<Joined> all{{seen, {}}};
+    if (before > 0)
+        all.insert(all.begin(), constant(before));
+    if (after > 0)
+        all.push_back(constant(after));
     return add_joined(r, all, 1);
 }
 
