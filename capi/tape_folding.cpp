@@ -39,24 +39,26 @@ bool is_alias_of_any(const at::Tensor &tensor, const std::vector<c10::IValue> &i
 // ---- what is known of a node's inputs ----
 
 // A list that was put together counts if all in it is known.
-c10::optional<c10::IValue> TapeRecorder::known(const Value *value, bool &of_weights) const {
+bool TapeRecorder::read_known(const Value *value, c10::IValue &constant, bool &of_weights) const {
     const Recorded *found = find(value);
     if (found == nullptr)
-        return c10::nullopt;
+        return false;
     if (is_known(*found)) {
         of_weights = of_weights || found->kind == Kind::kWeight;
-        return found->constant;
+        constant = found->constant;
+        return true;
     }
     if (found->kind != Kind::kSequence || value->type()->kind() != c10::TypeKind::ListType)
-        return c10::nullopt;
+        return false;
     c10::impl::GenericList list(value->type()->expectRef<c10::ListType>().getElementType());
     for (const Recorded &item : *found->items) {
         if (!is_known(item))
-            return c10::nullopt;
+            return false;
         of_weights = of_weights || item.kind == Kind::kWeight;
         list.push_back(item.constant);
     }
-    return c10::IValue(list);
+    constant = list;
+    return true;
 }
 
 bool TapeRecorder::is_own(const at::Tensor &tensor) const {
@@ -77,28 +79,28 @@ bool TapeRecorder::writes_to_own(const Node *node) const {
 
 // ---- computing it ----
 
-// What is made of weights has to be something of its own, which may be kept.
-bool TapeRecorder::can_fold(const Node *node) const {
+// Whether the node can be computed, and its inputs. What is made of weights has to be something of
+// its own, which may be kept.
+bool TapeRecorder::can_fold(const Node *node, std::vector<c10::IValue> &inputs) const {
     const c10::FunctionSchema *schema = node->maybeSchema();
     if (schema == nullptr || node->isNondeterministic() || node->hasSideEffects() ||
         !node->blocks().empty() || (schema->is_mutable() && !writes_to_own(node)))
         return false;
     bool of_weights = false;
-    for (const Value *input : node->inputs())
-        if (!known(input, of_weights))
+    for (const Value *input : node->inputs()) {
+        inputs.emplace_back();
+        if (!read_known(input, inputs.back(), of_weights))
             return false;
+    }
     return !of_weights ||
            (weight_copies_ != nullptr && (schema->is_mutable() || !returns_views(*schema)));
 }
 
 bool TapeRecorder::fold(const Node *node) {
-    if (!can_fold(node))
+    std::vector<c10::IValue> inputs;
+    if (!can_fold(node, inputs))
         return false;
-    bool of_weights = false;
-    torch::jit::Stack stack;
-    for (const Value *input : node->inputs())
-        stack.push_back(*known(input, of_weights));
-    const std::vector<c10::IValue> inputs = stack;
+    torch::jit::Stack stack = inputs;
     if (node->schema().is_vararg()) // such want to be told
         stack.emplace_back(static_cast<int64_t>(inputs.size()));
     node->getOperation()(stack);

@@ -124,10 +124,10 @@ class TapeRecorder {
                         int64_t item, const at::Tensor &tensor);
     Recorded add_weights(const c10::intrusive_ptr<c10::ivalue::Object> &owner, size_t slot,
                          const std::vector<at::Tensor> &tensors);
-    c10::optional<c10::IValue> known(const torch::jit::Value *value, bool &of_weights) const;
+    bool read_known(const torch::jit::Value *value, c10::IValue &constant, bool &of_weights) const;
     bool is_own(const at::Tensor &tensor) const;
     bool writes_to_own(const torch::jit::Node *node) const;
-    bool can_fold(const torch::jit::Node *node) const;
+    bool can_fold(const torch::jit::Node *node, std::vector<c10::IValue> &inputs) const;
     bool fold(const torch::jit::Node *node);
     bool view_weight(const torch::jit::Node *node);
     void record_call();
