@@ -73,8 +73,8 @@ class Convolution final : public TapeOperator {
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
         if (is_product(how.out, gradient.size(0)))
-            return {
-                from_patches(dense_product_back(to_rows(gradient), weight_.flatten(1)), how.out)};
+            return {from_patches(dense_product_back(to_rows(gradient, how.out), weight_.flatten(1)),
+                                 how.out)};
         const WindowStep step(windows_, how.out, false);
         auto sizes = padded_sizes(gradient.size(0), how.out, step);
         if (has_onednn(gradient) && prefers_subpixel(how.out, gradient.size(0)))
@@ -141,12 +141,16 @@ class Convolution final : public TapeOperator {
 
     // [examples, channels, positions · kernel…] to [examples · positions, channels · kernel].
     at::Tensor patches(const at::Tensor &operand, const Region &out) const {
+        if (count_positions(out) == 1)
+            return operand.flatten(1).contiguous();
         return operand.reshape(split_sizes(operand.size(0), out))
             .permute(order_of_patches(true))
             .reshape({-1, weight_[0].numel()});
     }
 
     at::Tensor from_patches(const at::Tensor &rows, const Region &out) const {
+        if (count_positions(out) == 1)
+            return rows.view(sizes_at_one_position(rows.size(0), weight_.size(1), true));
         const Sizes split = split_sizes(rows.size(0) / count_positions(out), out);
         Sizes permuted;
         for (const int64_t dim : order_of_patches(true))
@@ -155,6 +159,13 @@ class Convolution final : public TapeOperator {
         for (size_t i = 2; i < split.size(); i += 2)
             sizes.push_back(split[i] * split[i + 1]);
         return rows.view(permuted).permute(order_of_patches(false)).reshape(sizes);
+    }
+
+    Sizes sizes_at_one_position(int64_t rows, int64_t channels, bool operand) const {
+        Sizes sizes{rows, channels};
+        for (const SlidingWindow &window : windows_)
+            sizes.push_back(operand ? window.kernel : 1);
+        return sizes;
     }
 
     // Each dimension as [positions, kernel].
@@ -185,10 +196,14 @@ class Convolution final : public TapeOperator {
     }
 
     // [examples, channels, positions…] to [examples · positions, channels], and back.
-    at::Tensor to_rows(const at::Tensor &value) const {
+    at::Tensor to_rows(const at::Tensor &value, const Region &out) const {
+        if (count_positions(out) == 1)
+            return value.flatten(1).contiguous();
         return value.flatten(2).transpose(1, 2).reshape({-1, weight_.size(0)});
     }
     at::Tensor from_rows(const at::Tensor &rows, const Region &out) const {
+        if (count_positions(out) == 1)
+            return rows.view(sizes_at_one_position(rows.size(0), rows.size(1), false));
         const int64_t examples = rows.size(0) / count_positions(out);
         return rows.view({examples, -1, rows.size(1)})
             .transpose(1, 2)
