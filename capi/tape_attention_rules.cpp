@@ -21,11 +21,6 @@ Seen see_matrices(TapeRecorder &r, const Seen &seen) {
     return layout.dim + 2 < layout.sizes.size() ? seen : r.see_with_examples_in(seen, 0);
 }
 
-// a, b
-void product(TapeRecorder &r, const Node *node) {
-    r.put_new(node->output(), add_product(r, r.seen(node->input(0)), r.seen(node->input(1))));
-}
-
 at::Tensor plus(const at::Tensor &x, const at::Tensor &constant) { return x.add(constant); }
 at::Tensor times(const at::Tensor &x, const at::Tensor &constant) { return x.mul(constant); }
 at::Tensor same(const at::Tensor &gradient, const at::Tensor & /*constant*/) { return gradient; }
@@ -177,7 +172,6 @@ void mean(TapeRecorder &r, const Node *node) { reduce(r, node, true); }
 void sum(TapeRecorder &r, const Node *node) { reduce(r, node, false); }
 
 constexpr TapeRule kRules[] = {
-    {"aten::bmm", product},
     {"aten::baddbmm", product_and_offset},
     {"aten::einsum", einsum},
     {"aten::softmax", softmax},

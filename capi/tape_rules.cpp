@@ -46,7 +46,7 @@ bool is_matrix(const TapeRecorder &r, const Value *value) {
     return r.seen(value).layout.sizes.size() == 2;
 }
 
-// rows, matrix
+// rows, matrix; or two values
 void matrix_product(TapeRecorder &r, const Node *node) {
     if (r.is_tensor(node->input(0)) && r.is_tensor(node->input(1)))
         return r.put_new(node->output(),
@@ -139,6 +139,7 @@ void prelu(TapeRecorder &r, const Node *node) {
 constexpr TapeRule kRules[] = {
     {"aten::linear", linear},
     {"aten::mm", matrix_product},
+    {"aten::bmm", matrix_product},
     {"aten::matmul", matrix_product},
     {"aten::addmm", product_and_bias},
     {"aten::batch_norm", batch_norm},
