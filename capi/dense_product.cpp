@@ -100,19 +100,33 @@ bool is_transposed(const at::Tensor &weight) {
     return !weight.is_contiguous() && weight.t().is_contiguous();
 }
 
-} // namespace
-
-at::Tensor dense_product(const at::Tensor &rows, const at::Tensor &weight,
-                         const c10::optional<at::Tensor> &bias) {
-    if (is_transposed(weight))
-        return plus(product_back(rows, weight.t()), bias);
-    return product(rows, weight.contiguous(), bias);
+template <typename Function>
+at::Tensor by_rows(const at::Tensor &values, const Function &function) {
+    if (values.dim() == 2)
+        return function(values.contiguous());
+    auto sizes = values.sizes().vec();
+    const at::Tensor rows = function(values.reshape({-1, sizes.back()}).contiguous());
+    sizes.back() = rows.size(1);
+    return rows.view(sizes);
 }
 
-at::Tensor dense_product_back(const at::Tensor &rows, const at::Tensor &weight) {
-    if (is_transposed(weight))
-        return product(rows, weight.t(), c10::nullopt);
-    return product_back(rows, weight.contiguous());
+} // namespace
+
+at::Tensor dense_product(const at::Tensor &values, const at::Tensor &weight,
+                         const c10::optional<at::Tensor> &bias) {
+    return by_rows(values, [&](const at::Tensor &rows) {
+        if (is_transposed(weight))
+            return plus(product_back(rows, weight.t()), bias);
+        return product(rows, weight.contiguous(), bias);
+    });
+}
+
+at::Tensor dense_product_back(const at::Tensor &gradients, const at::Tensor &weight) {
+    return by_rows(gradients, [&](const at::Tensor &rows) {
+        if (is_transposed(weight))
+            return product(rows, weight.t(), c10::nullopt);
+        return product_back(rows, weight.contiguous());
+    });
 }
 
 } // namespace neurotap

@@ -64,26 +64,14 @@ class Linear final : public FeatureOperator {
 
   protected:
     at::Tensor apply(const at::Tensor &operand, Saved & /*saved*/) const override {
-        return by_rows(operand,
-                       [&](const at::Tensor &rows) { return dense_product(rows, weight_, bias_); });
+        return dense_product(operand, weight_, bias_);
     }
 
     at::Tensor differentiate(const at::Tensor &gradient, const Reverse & /*how*/) const override {
-        return by_rows(gradient,
-                       [&](const at::Tensor &rows) { return dense_product_back(rows, weight_); });
+        return dense_product_back(gradient, weight_);
     }
 
   private:
-    template <typename Function>
-    static at::Tensor by_rows(const at::Tensor &tensor, const Function &function) {
-        if (tensor.dim() == 2)
-            return function(tensor.contiguous());
-        Sizes sizes = tensor.sizes().vec();
-        const at::Tensor rows = function(tensor.reshape({-1, sizes.back()}).contiguous());
-        sizes.back() = rows.size(1);
-        return rows.view(sizes);
-    }
-
     at::Tensor weight_;
     MaybeTensor bias_;
 };

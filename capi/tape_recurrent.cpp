@@ -54,10 +54,7 @@ class Recurrent : public TapeOperator {
         const at::Tensor steps = by_time(operands[0]);
         const int64_t times = steps.size(0);
         const int64_t rows = steps.size(1);
-        saved = {by_rows(steps,
-                         [&](const at::Tensor &all) {
-                             return dense_product(all, how_.of_input, how_.bias_of_input);
-                         }),
+        saved = {dense_product(steps, how_.of_input, how_.bias_of_input),
                  at::zeros({times + 1, rows, hidden_}, steps.options())};
         begin(saved);
         for (int64_t time = 0; time < times; ++time)
@@ -75,9 +72,7 @@ class Recurrent : public TapeOperator {
         back.gates = at::empty(sizes, gradient.options());
         for (int64_t time = sizes[0]; time-- > 0;)
             step_back(back, time);
-        return {by_example(by_rows(back.gates, [&](const at::Tensor &all) {
-            return dense_product_back(all, how_.of_input);
-        }))};
+        return {by_example(dense_product_back(back.gates, how_.of_input))};
     }
 
   protected:
@@ -96,11 +91,6 @@ class Recurrent : public TapeOperator {
     const TapeRecurrence how_;
 
   private:
-    template <typename Function>
-    static at::Tensor by_rows(const at::Tensor &steps, const Function &function) {
-        return function(steps.flatten(0, 1)).view({steps.size(0), steps.size(1), -1});
-    }
-
     Sizes result_sizes() const { return {operand_[0], operand_[1], n_states_ * hidden_}; }
 
     at::Tensor by_time(const at::Tensor &by_example) const {
