@@ -1,6 +1,8 @@
 #include "batched_backward.hpp"
 
+#include <cstring>
 #include <mutex>
+#include <string>
 #include <unordered_set>
 
 namespace neurotap {
@@ -88,9 +90,25 @@ bool batched_backward(const at::Tensor & /*output*/, const std::vector<at::Tenso
 
 namespace {
 
-bool is_slower_batched(const std::string &name) {
-    return name.find("onvolution") != name.npos || name.find("Rnn") != name.npos ||
-           name.find("rnn") != name.npos;
+// What vmap is known to differentiate rightly, and together in less time than one by one. Of what
+// has no rule of its own it makes a loop, and that is wrong where a kernel does not look at
+// strides: cdist's gradients are, without any error.
+constexpr char kBatched[] =
+    " Abs Add Addmm Alias Amax Amin Baddbmm Bmm Cat Celu Clamp ClampMin Clone "
+    "ConstantPadNd Cos Cumsum Div Elu Erf Exp Expand Flip Gather Gelu Glu Hardsigmoid "
+    "Hardswish Hardtanh Index IndexSelect LeakyRelu LinalgVectorNorm Log LogSigmoid "
+    "LogSoftmax Logsumexp MaskedFill Max Maximum Mean Min Minimum Mish Mm Mul Mv "
+    "NativeLayerNorm Neg Norm Permute Pow Prod Reciprocal Relu Repeat Reshape "
+    "ReshapeAlias Roll Rsqrt Rsub Select Sigmoid Silu Sin Slice Softmax Softplus Split "
+    "SplitWithSizes Sqrt Squeeze Stack Std Sub Sum T Tanh Threshold ToCopy Transpose "
+    "Unbind UnsafeView Unsqueeze Var View Where ";
+
+// "AddmmBackward0" is the derivative of addmm.
+bool is_batched(const std::string &name) {
+    if (name == "torch::autograd::AccumulateGrad")
+        return true;
+    const size_t end = name.rfind("Backward");
+    return end != name.npos && std::strstr(kBatched, (" " + name.substr(0, end) + " ").c_str());
 }
 
 } // namespace
@@ -103,7 +121,7 @@ bool gains_from_batching(const at::Tensor &output) {
         open.pop_back();
         if (node == nullptr || !seen.insert(node).second)
             continue;
-        if (is_slower_batched(node->name()))
+        if (!is_batched(node->name()))
             return false;
         for (const auto &edge : node->next_edges())
             open.push_back(edge.function.get());

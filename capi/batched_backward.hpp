@@ -11,8 +11,8 @@ namespace neurotap {
 bool batched_backward(const at::Tensor &output, const std::vector<at::Tensor> &inputs,
                       const at::Tensor &seeds, torch::autograd::variable_list &gradients);
 
-// Whether backward passes from the output gain by being batched: not where convolutions and
-// recurrent cells make them up.
+// Whether backward passes from the output are right when batched, and gain by it: not where
+// convolutions, recurrent cells or anything unknown take part.
 bool gains_from_batching(const at::Tensor &output);
 
 } // namespace neurotap
