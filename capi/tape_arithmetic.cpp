@@ -1,36 +1,7 @@
-#include "tape_operators.hpp"
+#include "tape_broadcast.hpp"
 
 namespace neurotap {
 namespace {
-
-// How an operand of some sizes takes part in a result of others: where its size is 1, it is the
-// same for the whole dimension.
-class Broadcast {
-  public:
-    Broadcast(const Sizes &operand, const Sizes &result) {
-        for (size_t dim = 1; dim < result.size(); ++dim) {
-            same_.push_back(operand[dim] == result[dim]);
-            if (!same_.back())
-                summed_.push_back(static_cast<int64_t>(dim));
-        }
-    }
-
-    Region needs(const Region &out) const {
-        Region needed = out;
-        for (size_t i = 0; i < out.size(); ++i)
-            if (!same_[i + 1])
-                needed[i] = Extent{0, 1};
-        return needed;
-    }
-
-    at::Tensor reverse(const at::Tensor &gradient) const {
-        return summed_.empty() ? gradient : gradient.sum(summed_, /*keepdim=*/true);
-    }
-
-  private:
-    std::vector<bool> same_; // for each dimension after the batch
-    std::vector<int64_t> summed_;
-};
 
 double cost_of(const Sizes &result, const Region &out) {
     return static_cast<double>(result[1] * count_positions(out));
@@ -116,6 +87,35 @@ class Quotient final : public Binary {
     }
 };
 
+// Keeps its derivatives.
+class OfTwoElements final : public Binary {
+  public:
+    OfTwoElements(const Sizes &a, const Sizes &b, const Sizes &result, OfTwo function)
+        : Binary(a, b, result), function_(function) {}
+
+    at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
+                       Saved &saved) const override {
+        const at::AutoGradMode grad(true);
+        const auto both = at::broadcast_tensors({operands[0].detach(), operands[1].detach()});
+        const at::Tensor a = both[0].detach().requires_grad_();
+        const at::Tensor b = both[1].detach().requires_grad_();
+        const at::Tensor result = function_(a, b);
+        saved = torch::autograd::grad({result}, {a, b}, {at::ones_like(result)});
+        return result.detach();
+    }
+
+    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
+        const at::Tensor by_neuron = how.by_neuron(gradient);
+        const auto with = [&](size_t i) {
+            return broadcasts_[i].reverse(at::mul(by_neuron, how.saved[i]).flatten(0, 1));
+        };
+        return {with(0), with(1)};
+    }
+
+  private:
+    OfTwo function_;
+};
+
 // ---- of one value ----
 
 // A value as often as a dimension of the result asks for it.
@@ -159,25 +159,15 @@ class Constantly final : public TapeOperator {
 
     at::Tensor forward(std::vector<at::Tensor> operands, const Region &out,
                        Saved & /*saved*/) const override {
-        return operation_.function(operands[0], part_of_constant(out));
+        return operation_.function(operands[0], part_of_constant(operation_.constant, out));
     }
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
-        return {broadcast_.reverse(operation_.reverse(gradient, part_of_constant(how.out)))};
+        return {broadcast_.reverse(
+            operation_.reverse(gradient, part_of_constant(operation_.constant, how.out)))};
     }
 
   private:
-    // Its last dimensions are positions too.
-    at::Tensor part_of_constant(const Region &out) const {
-        at::Tensor part = operation_.constant;
-        for (size_t i = 0; i < out.size(); ++i) {
-            const int64_t dim = part.dim() - static_cast<int64_t>(out.size() - i);
-            if (dim >= 0 && part.size(dim) != 1)
-                part = part.narrow(dim, out[i].first, out[i].count);
-        }
-        return part;
-    }
-
     Broadcast broadcast_;
     Sizes result_;
     ConstantOperation operation_;
@@ -196,6 +186,10 @@ TapeOperatorPtr make_product(const Sizes &a, const Sizes &b, const Sizes &result
 
 TapeOperatorPtr make_quotient(const Sizes &a, const Sizes &b, const Sizes &result) {
     return std::make_unique<Quotient>(a, b, result);
+}
+
+TapeOperatorPtr make_of_two(const Sizes &a, const Sizes &b, const Sizes &result, OfTwo function) {
+    return std::make_unique<OfTwoElements>(a, b, result, function);
 }
 
 TapeOperatorPtr make_expansion(const Sizes &operand, const Sizes &result) {

@@ -47,10 +47,11 @@ void make_list(TapeRecorder &r, const Node *node) {
         r.put_container(node, Kind::kSequence, std::move(items));
 }
 
+// What is not known may be in it, as the places of maxima are, for nobody to use.
 void make_tuple(TapeRecorder &r, const Node *node) {
     Items items;
     for (const Value *input : node->inputs())
-        items.push_back(r.at(input));
+        items.push_back(r.find(input) != nullptr ? r.at(input) : Recorded());
     r.put_container(node, Kind::kSequence, std::move(items));
 }
 

@@ -65,6 +65,23 @@ bool TapeRecorder::is_own(const at::Tensor &tensor) const {
     return tensor.has_storage() && own_.count(tensor.storage().unsafeGetStorageImpl()) > 0;
 }
 
+bool TapeRecorder::is_own(const Recorded &recorded) const {
+    return recorded.kind == Kind::kConstant && recorded.constant.isTensor() &&
+           is_own(recorded.constant.toTensor());
+}
+
+// Whatever shows that memory is not what it was.
+void TapeRecorder::forget_memory_of(const at::Tensor &tensor) {
+    const auto forget = [&](Recorded &recorded) {
+        if (recorded.kind == Kind::kConstant && is_alias_of_any(tensor, {recorded.constant}))
+            recorded = Recorded();
+    };
+    for (auto &known : known_)
+        forget(known.second);
+    for (const auto &items : containers_)
+        std::for_each(items->begin(), items->end(), forget);
+}
+
 at::Tensor TapeRecorder::lasting(const at::Tensor &tensor) const {
     return is_own(tensor) ? tensor.clone() : tensor;
 }
@@ -72,9 +89,7 @@ at::Tensor TapeRecorder::lasting(const at::Tensor &tensor) const {
 // Into a tensor that was made while recording, and into nothing else.
 bool TapeRecorder::writes_to_own(const Node *node) const {
     const Recorded *target = node->inputs().empty() ? nullptr : find(node->input(0));
-    return works_in_place(node) && target != nullptr && target->kind == Kind::kConstant &&
-           target->constant.isTensor() && is_own(target->constant.toTensor()) &&
-           !writes_elsewhere(node);
+    return works_in_place(node) && target != nullptr && is_own(*target) && !writes_elsewhere(node);
 }
 
 // ---- computing it ----
@@ -96,6 +111,14 @@ bool TapeRecorder::can_fold(const Node *node, std::vector<c10::IValue> &inputs) 
            (weight_copies_ != nullptr && (schema->is_mutable() || !returns_views(*schema)));
 }
 
+std::vector<at::Tensor> TapeRecorder::own_copies(std::vector<at::Tensor> tensors) {
+    for (at::Tensor &tensor : tensors) {
+        tensor = tensor.clone();
+        own_.insert(tensor.storage().unsafeGetStorageImpl());
+    }
+    return tensors;
+}
+
 bool TapeRecorder::fold(const Node *node) {
     std::vector<c10::IValue> inputs;
     if (!can_fold(node, inputs))
@@ -104,6 +127,8 @@ bool TapeRecorder::fold(const Node *node) {
     if (node->schema().is_vararg()) // such want to be told
         stack.emplace_back(static_cast<int64_t>(inputs.size()));
     node->getOperation()(stack);
+    if (gives_separate_parts(node) && stack.at(0).isTensorList())
+        stack.at(0) = own_copies(stack.at(0).toTensorVector());
     for (const c10::IValue &result : stack) {
         if (!result.isTensor() || !result.toTensor().has_storage())
             continue;

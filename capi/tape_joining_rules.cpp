@@ -8,13 +8,14 @@ namespace {
 using torch::jit::Node;
 using torch::jit::Value;
 
-// Expanded weights have what they have for one example.
-at::Tensor of_one_example(const at::Tensor &constant, const Layout &like) {
+// Expanded weights have what they have for one example; so may constants.
+at::Tensor of_one_example(const Joined &joined, const Layout &like) {
+    const at::Tensor &constant = joined.constant;
     const auto dim = static_cast<int64_t>(like.dim);
     require(constant.dim() == static_cast<int64_t>(like.sizes.size()));
     require(constant.size(dim) == like.sizes[like.dim]);
-    require(constant.size(dim) == 1 || constant.stride(dim) == 0);
-    return on_tape(constant.narrow(dim, 0, 1), like);
+    require(constant.size(dim) == 1 || constant.stride(dim) == 0 || !joined.may_change);
+    return on_tape(one_of_same(constant, like), like);
 }
 
 // The sizes must be those of the others but for the dimension that grows.
@@ -38,9 +39,9 @@ std::vector<Joined> read_list(const TapeRecorder &r, const Value *list) {
     std::vector<Joined> all;
     for (const Recorded &item : r.items(list))
         if (item.kind == Recorded::Kind::kTensor)
-            all.push_back({r.seen(item), {}});
+            all.push_back({r.seen(item), {}, false});
         else
-            all.push_back({c10::nullopt, r.weight(item)});
+            all.push_back({c10::nullopt, r.weight(item), item.kind == Recorded::Kind::kWeight});
     return all;
 }
 
@@ -75,8 +76,8 @@ Seen add_rolled(TapeRecorder &r, const Seen &seen, size_t dim, int64_t shift) {
     if (first == 0)
         return seen;
     return add_joined(r,
-                      {{add_slice(r, seen, dim, {first, size - first, 1}), {}},
-                       {add_slice(r, seen, dim, {0, first, 1}), {}}},
+                      {{add_slice(r, seen, dim, {first, size - first, 1}), {}, false},
+                       {add_slice(r, seen, dim, {0, first, 1}), {}, false}},
                       dim);
 }
 
@@ -111,8 +112,8 @@ Seen add_joined(TapeRecorder &r, const std::vector<Joined> &all, size_t dim) {
     for (const Joined &joined : all) {
         grow(result, joined.seen ? joined.seen->layout.sizes : joined.constant.sizes().vec(), dim);
         if (!joined.seen) {
-            parts.push_back({joined.constant.size(static_cast<int64_t>(dim)),
-                             of_one_example(joined.constant, like)});
+            parts.push_back(
+                {joined.constant.size(static_cast<int64_t>(dim)), of_one_example(joined, like)});
             continue;
         }
         const Seen seen = r.see_with_examples_in(*joined.seen, like.dim);

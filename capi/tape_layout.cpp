@@ -22,8 +22,7 @@ Sizes Layout::on_tape() const {
 
 size_t Layout::dim_on_tape(size_t other) const {
     require(other != dim);
-    const size_t parts = (before > 1 ? 1U : 0U) + (after > 1 ? 1U : 0U);
-    return other < dim ? other + 1 : other + parts;
+    return other < dim ? other + 1 : other + n_parts();
 }
 
 Layout plain_layout(const Sizes &sizes) { return Layout{sizes, 0, 1, 1}; }
@@ -123,9 +122,25 @@ at::Tensor on_tape(const at::Tensor &constant, const Layout &value) {
     const auto place = sizes.begin() + static_cast<std::ptrdiff_t>(value.dim);
     Sizes all{1};
     all.insert(all.end(), sizes.begin(), place);
-    all.insert(all.end(), (value.before > 1 ? 1U : 0U) + (value.after > 1 ? 1U : 0U), 1);
+    all.insert(all.end(), value.n_parts(), 1);
     all.insert(all.end(), place + 1, sizes.end());
     return constant.reshape(all);
+}
+
+void require_fit(const at::Tensor &constant, const Layout &value) {
+    const Sizes sizes = sizes_beside(constant, value);
+    for (size_t dim = 0; dim < sizes.size(); ++dim)
+        require(sizes[dim] == value.sizes[dim] || sizes[dim] == 1);
+}
+
+at::Tensor one_of_same(const at::Tensor &constant, const Layout &value) {
+    const auto behind = static_cast<int64_t>(value.sizes.size() - value.dim);
+    if (constant.dim() < behind || constant.size(-behind) == 1)
+        return constant;
+    const at::Tensor one = constant.narrow(-behind, 0, 1);
+    require(constant.size(-behind) == value.sizes[value.dim]);
+    require(constant.stride(-behind) == 0 || constant.eq(one).all().item<bool>());
+    return one;
 }
 
 Layout resized(const Layout &layout, const Sizes &sizes) {

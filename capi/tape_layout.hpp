@@ -25,6 +25,8 @@ struct Layout {
     int64_t examples() const { return sizes[dim] / (before * after); }
     // The examples are all that the first dimension has.
     bool is_plain() const { return dim == 0 && before == 1 && after == 1; }
+    // On the tape, so many dimensions are of what shares one with the examples.
+    size_t n_parts() const { return (before > 1 ? 1U : 0U) + (after > 1 ? 1U : 0U); }
     Sizes on_tape() const;
     // The tape's dimension that another dimension than the examples' is.
     size_t dim_on_tape(size_t other) const;
@@ -46,6 +48,10 @@ Layout resized(const Layout &layout, const Sizes &sizes);
 // examples are, those of the value), and itself with the tape's dimensions.
 Sizes sizes_beside(const at::Tensor &constant, const Layout &value);
 at::Tensor on_tape(const at::Tensor &constant, const Layout &value);
+// It must leave the value its sizes.
+void require_fit(const at::Tensor &constant, const Layout &value);
+// Of a constant with a row for each example, one, if all are the same.
+at::Tensor one_of_same(const at::Tensor &constant, const Layout &value);
 
 // The product; there is none if it overflows.
 int64_t product_of(int64_t a, int64_t b);
@@ -55,6 +61,7 @@ int64_t product_of(const Sizes &sizes);
 struct Seen {
     size_t value;
     Layout layout;
+    bool is_mask = false; // the program sees booleans, where the tape has ones and zeros
 };
 
 } // namespace neurotap

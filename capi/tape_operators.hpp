@@ -5,6 +5,7 @@
 #include "sliding_window.hpp"
 #include "tape.hpp"
 
+#include <array>
 #include <functional>
 
 namespace neurotap {
@@ -62,6 +63,16 @@ TapeOperatorPtr make_recurrent(const Sizes &operand, TapeCell cell, const TapeRe
 TapeOperatorPtr make_reduction(const Sizes &operand, const std::vector<int64_t> &dims,
                                bool averages);
 
+// tape_along.cpp: a function along dimensions of the tape, of which only they may change their
+// size.
+using Pointwise = std::function<at::Tensor(const at::Tensor &)>;
+TapeOperatorPtr make_along(const Sizes &operand, const Sizes &result,
+                           const std::vector<int64_t> &dims, const Pointwise &function);
+
+// tape_folded.cpp: the operator on each of an example's parts, of one or two dimensions.
+TapeOperatorPtr make_folded(TapeOperatorPtr op, size_t n_parts, const Sizes &operand,
+                            const Sizes &result);
+
 // tape_pooling.cpp
 TapeOperatorPtr make_max_pool(const SlidingWindows &windows, bool round_up);
 struct AverageOptions {
@@ -84,7 +95,6 @@ ResampledDimension read_resampling(const at::Tensor &weights);
 TapeOperatorPtr make_resampling(std::vector<ResampledDimension> dimensions);
 
 // tape_pointwise.cpp
-using Pointwise = std::function<at::Tensor(const at::Tensor &)>;
 TapeOperatorPtr make_relu();
 TapeOperatorPtr make_pointwise(const Pointwise &function);
 struct TapeBatchNorm {
@@ -101,6 +111,9 @@ TapeOperatorPtr make_sum(const Sizes &a, const Sizes &b, const Sizes &result,
                          const at::Scalar &weight_of_b);
 TapeOperatorPtr make_product(const Sizes &a, const Sizes &b, const Sizes &result);
 TapeOperatorPtr make_quotient(const Sizes &a, const Sizes &b, const Sizes &result);
+// Any function of two elements, differentiated by autograd.
+using OfTwo = at::Tensor (*)(const at::Tensor &, const at::Tensor &);
+TapeOperatorPtr make_of_two(const Sizes &a, const Sizes &b, const Sizes &result, OfTwo function);
 TapeOperatorPtr make_expansion(const Sizes &operand, const Sizes &result);
 // `function` of a value and a constant, which is linear in the value but for an offset; `reverse`
 // is what it makes of a gradient.
@@ -111,6 +124,18 @@ struct ConstantOperation {
 };
 TapeOperatorPtr make_with_constant(const Sizes &operand, const Sizes &result,
                                    const ConstantOperation &operation);
+
+// tape_masks.cpp
+using Asked = std::function<at::Tensor(const std::vector<at::Tensor> &)>;
+TapeOperatorPtr make_question(const std::vector<Sizes> &operands, const Sizes &result,
+                              const Asked &asked);
+// A value of these sizes, or a constant with the tape's dimensions.
+struct ChoicePart {
+    Sizes sizes;
+    at::Tensor constant;
+};
+// Of a mask, what is taken where it is set, and elsewhere.
+TapeOperatorPtr make_choice(const std::array<ChoicePart, 3> &parts, const Sizes &result);
 
 // tape_shape.cpp
 struct TapeJoined {

@@ -17,8 +17,10 @@ struct About {
 
 About about(const TapeRecorder &r, const Value *value) {
     const Recorded &recorded = r.at(value);
-    if (recorded.kind == Recorded::Kind::kTensor)
-        return {r.seen(recorded).layout.sizes, r.dtype(), r.device(), true};
+    if (recorded.kind == Recorded::Kind::kTensor) {
+        const Seen seen = r.seen_or_mask(value);
+        return {seen.layout.sizes, seen.is_mask ? at::kBool : r.dtype(), r.device(), !seen.is_mask};
+    }
     const bool known =
         recorded.kind == Recorded::Kind::kWeight || recorded.kind == Recorded::Kind::kConstant;
     require(known && recorded.constant.isTensor() && recorded.constant.toTensor().defined());
@@ -125,20 +127,29 @@ void new_ones(TapeRecorder &r, const Node *node) {
 
 // ---- conversions ----
 
+// A mask becomes the numbers that it is on the tape.
+void put_converted(TapeRecorder &r, const Node *node) {
+    Seen seen = r.seen_or_mask(node->input(0));
+    if (!seen.is_mask)
+        return r.put_same(node, node->input(0));
+    seen.is_mask = false;
+    r.put_new(node->output(), seen);
+}
+
 // input, dtype, non_blocking, copy, …
 void convert(TapeRecorder &r, const Node *node) {
     const std::string &overload = node->maybeSchema()->overload_name();
     require(r.is_tensor(node->input(0)) && (overload == "dtype" || overload == "prim_dtype"));
     require(r.constant(node->input(1)).toInt() == static_cast<int64_t>(r.dtype()));
     require(!r.constant(node->input(3)).toBool());
-    r.put_same(node, node->input(0));
+    put_converted(r, node);
 }
 
 // input, other
 void convert_like(TapeRecorder &r, const Node *node) {
     require(r.is_tensor(node->input(0)) && about(r, node->input(1)).dtype == r.dtype() &&
             about(r, node->input(1)).device == r.device());
-    r.put_same(node, node->input(0));
+    put_converted(r, node);
 }
 
 constexpr TapeRule kRules[] = {

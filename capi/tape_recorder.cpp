@@ -72,7 +72,7 @@ bool TapeRecorder::visit_site(const Node *node) {
         Recorded handed = found == nullptr ? Recorded() : *found;
         // What it is now, whatever is written to it later.
         if (handed.kind == Kind::kTensor)
-            handed = add_cell(seen(handed), family_sizes_.size());
+            handed = add_cell(cells_[handed.place].seen, family_sizes_.size());
         handed_.push_back(handed);
         return true;
     }
@@ -102,9 +102,25 @@ void TapeRecorder::record_call() {
             throw NotRecordable();
     }
     require(found.size() == 1);
-    const Seen seen = see_with_examples_in(found[0], 0);
-    require(seen.layout.is_plain());
-    tape_->calls.push_back(seen.value);
+    tape_->calls.push_back(see_by_example(found[0]).value);
+}
+
+// Where an example has several rows, a neuron is the sum of theirs.
+Seen TapeRecorder::see_by_example(const Seen &seen) {
+    const Seen rows = see_with_examples_in(seen, 0);
+    require(rows.layout.dim == 0);
+    Sizes sizes = rows.layout.on_tape();
+    std::vector<int64_t> parts;
+    for (size_t dim = 1; dim <= rows.layout.n_parts(); ++dim)
+        parts.push_back(static_cast<int64_t>(dim));
+    if (parts.empty())
+        return rows;
+    TapeOperatorPtr sum = make_reduction(sizes, parts, /*averages=*/false);
+    for (const int64_t dim : parts)
+        sizes[static_cast<size_t>(dim)] = 1;
+    const Seen summed = add_step(std::move(sum), {rows.value}, plain_layout(sizes));
+    sizes.erase(sizes.begin() + 1, sizes.begin() + 1 + static_cast<std::ptrdiff_t>(parts.size()));
+    return see(summed, plain_layout(sizes));
 }
 
 bool TapeRecorder::visit_control(const Node *node) {

@@ -36,6 +36,9 @@ struct Recorded {
 SlidingWindow checked(const SlidingWindow &window);
 // Whether the node writes its result into its first input, as "aten::add_" does.
 bool works_in_place(const torch::jit::Node *node);
+// Whether it is one of "aten::unsafe_chunk" and the like: what they give may be written to, for
+// nobody looks at the whole any more.
+bool gives_separate_parts(const torch::jit::Node *node);
 // Whether it writes into another argument, as "aten::add.out" does.
 bool writes_elsewhere(const torch::jit::Node *node);
 
@@ -57,9 +60,9 @@ class TapeRecorder {
     bool is_tensor(const torch::jit::Value *value) const;
     Seen seen(const torch::jit::Value *value) const; // the tape's value that it is by now
     Seen seen(const Recorded &tensor) const;
-    // Of one that has its examples in front.
-    size_t tensor(const torch::jit::Value *value) const { return plain(value).value; }
-    const Sizes &sizes(const torch::jit::Value *value) const { return plain(value).layout.sizes; }
+    Seen seen_or_mask(const torch::jit::Value *value) const; // the others take numbers only
+    // Of one that has its examples in front, maybe together with others: of rows.
+    const Sizes &sizes(const torch::jit::Value *value) const;
     c10::IValue constant(const torch::jit::Value *value) const; // a list of constants is one
     std::vector<int64_t> ints(const torch::jit::Value *value, size_t count) const; // one for all
     at::Tensor weight(const torch::jit::Value *value) const { return weight(at(value)); }
@@ -69,7 +72,7 @@ class TapeRecorder {
     MaybeTensor maybe_weight(const torch::jit::Value *value) const;
     at::Tensor mask(const torch::jit::Value *value) const;                // a weight of booleans
     MaybeTensor bias(const torch::jit::Value *value, int64_t size) const; // of one dimension
-    const std::vector<Recorded> &items(const torch::jit::Value *value) const; // of a list or tuple
+    std::vector<Recorded> items(const torch::jit::Value *value) const;    // of a list or tuple
     WeightCopies *weight_copies() const { return weight_copies_; }
     at::ScalarType dtype() const { return dtype_; }
     at::Device device() const { return device_; }
@@ -77,10 +80,10 @@ class TapeRecorder {
     // The node's result is a new tensor; or, if the node works in place, its first input is.
     void put(const torch::jit::Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
              const Layout &result);
-    void put(const torch::jit::Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
-             const Sizes &result) {
-        put(node, std::move(op), operands, plain_layout(result));
-    }
+    void put_made(const torch::jit::Node *node, const Seen &made); // likewise
+    // The operator on each row of the node's first input.
+    void put_rows(const torch::jit::Node *node, TapeOperatorPtr op, const Sizes &result);
+    Seen add_rows(TapeOperatorPtr op, const Seen &operand, const Sizes &result);
     void put_new(const torch::jit::Value *output, const Seen &result);
     // A step towards a node's result.
     Seen add_step(TapeOperatorPtr op, const std::vector<size_t> &operands, const Layout &result);
@@ -96,6 +99,7 @@ class TapeRecorder {
     void put_view(const torch::jit::Node *node, const torch::jit::Value *operand, const Seen &view);
     void put_views(const torch::jit::Node *node, const torch::jit::Value *operand,
                    const std::vector<Seen> &views);
+    void put_separate(const torch::jit::Node *node, const std::vector<Seen> &values); // a list
     void put_constant(const torch::jit::Node *node, const c10::IValue &constant);
     void put_own(const torch::jit::Node *node, const at::Tensor &made); // which may be written to
     void put_recorded(const torch::jit::Value *output, const Recorded &recorded);
@@ -126,14 +130,17 @@ class TapeRecorder {
                          const std::vector<at::Tensor> &tensors);
     bool read_known(const torch::jit::Value *value, c10::IValue &constant, bool &of_weights) const;
     bool is_own(const at::Tensor &tensor) const;
+    bool is_own(const Recorded &recorded) const;
+    std::vector<at::Tensor> own_copies(std::vector<at::Tensor> tensors);
+    void forget_memory_of(const at::Tensor &tensor);
     bool writes_to_own(const torch::jit::Node *node) const;
     bool can_fold(const torch::jit::Node *node, std::vector<c10::IValue> &inputs) const;
     bool fold(const torch::jit::Node *node);
     bool view_weight(const torch::jit::Node *node);
     void record_call();
+    Seen see_by_example(const Seen &seen);
     std::shared_ptr<const Tape> finish();
 
-    const Seen &plain(const torch::jit::Value *value) const;
     size_t add_value(const Sizes &sizes);
     Recorded add_cell(const Seen &seen, size_t family);
     void write(const torch::jit::Value *target, const Seen &seen);
@@ -163,26 +170,58 @@ TapeRules window_rules();                                                 // tap
 TapeRules upsampling_rules(); // tape_upsampling_rules.cpp
 TapeRules shape_rules();      // tape_shape_rules.cpp
 TapeRules attention_rules();  // tape_attention_rules.cpp
+TapeRules reduction_rules();  // tape_reduction_rules.cpp
 TapeRules recurrent_rules();  // tape_recurrent_rules.cpp: they have several results
+TapeRules cell_rules();       // tape_cell_rules.cpp: likewise
 TapeRules joining_rules();    // tape_joining_rules.cpp
 TapeRules question_rules();   // tape_question_rules.cpp
+TapeRules mask_rules();       // tape_mask_rules.cpp
 
 // tape_shape_rules.cpp: places of one dimension.
 struct Places {
     int64_t start, count, step;
 };
 Seen add_permutation(TapeRecorder &recorder, const Seen &seen, const std::vector<int64_t> &order);
+Seen add_transposed(TapeRecorder &recorder, const Seen &seen); // its last two dimensions
 Seen add_slice(TapeRecorder &recorder, const Seen &seen, size_t dim, const Places &places);
 
 // tape_joining_rules.cpp: values, or what is the same for all examples, one behind the other.
 struct Joined {
     c10::optional<Seen> seen;
-    at::Tensor constant; // with the dimensions that the program sees
+    at::Tensor constant;     // with the dimensions that the program sees
+    bool may_change = false; // it is a weight
 };
 Seen add_joined(TapeRecorder &recorder, const std::vector<Joined> &all, size_t dim);
 
 // tape_attention_rules.cpp: a product of values that have matrices in their last two dimensions.
 Seen add_product(TapeRecorder &recorder, const Seen &a, const Seen &b);
+
+// tape_rules.cpp: a dense layer; the weight is [features of the result, features].
+Seen add_linear(TapeRecorder &recorder, const Seen &seen, const at::Tensor &weight,
+                const MaybeTensor &bias);
+
+// tape_arithmetic_rules.cpp: of values with the same layout, and of what is the same for all
+// examples.
+struct Pair {
+    Seen a, b;
+    Layout result;
+
+    Sizes sizes_of_a() const { return a.layout.on_tape(); }
+    Sizes sizes_of_b() const { return b.layout.on_tape(); }
+    std::vector<size_t> values() const { return {a.value, b.value}; }
+};
+Seen see_with_dimensions(TapeRecorder &recorder, const Seen &seen, size_t ndim); // more in front
+Pair pair_of(TapeRecorder &recorder, const Seen &a, const Seen &b);              // that broadcast
+at::Scalar real_number(const c10::IValue &value); // not a complex one
+Seen add_function(TapeRecorder &recorder, const Seen &seen, const Pointwise &function);
+Seen add_sum(TapeRecorder &recorder, const Seen &a, const Seen &b,
+             const at::Scalar &weight_of_b = 1);
+Seen add_elementwise_product(TapeRecorder &recorder, const Seen &a, const Seen &b);
+Seen add_offset(TapeRecorder &recorder, const Seen &seen, const at::Tensor &offset);
+Seen add_factor(TapeRecorder &recorder, const Seen &seen, const at::Tensor &factor);
+
+// tape_recurrent_rules.cpp: a state that is one of zeros.
+void require_zeros(const Recorded &state);
 void einsum(TapeRecorder &recorder, const torch::jit::Node *node); // tape_einsum_rule.cpp
 
 // The dimension that an argument names, counted from the front, of so many.
@@ -195,8 +234,11 @@ std::vector<size_t> dims_of(const TapeRecorder &recorder, const torch::jit::Valu
 void put_transposed_convolution(TapeRecorder &recorder, const torch::jit::Node *node); // …
 
 // Whether there is a rule for the node.
-bool apply_rule(TapeRecorder &recorder, const torch::jit::Node *node);             // tape_rules.cpp
-bool apply_elementwise_rule(TapeRecorder &recorder, const torch::jit::Node *node); // …
-bool apply_container_rule(TapeRecorder &recorder, const torch::jit::Node *node);   // …
+bool apply_rule(TapeRecorder &recorder, const torch::jit::Node *node);            // tape_rules.cpp
+bool apply_function_rule(TapeRecorder &recorder, const torch::jit::Node *node);   // …
+bool apply_arithmetic_rule(TapeRecorder &recorder, const torch::jit::Node *node); // …
+bool apply_along_rule(TapeRecorder &recorder,
+                      const torch::jit::Node *node); // tape_reduction_rules.cpp
+bool apply_container_rule(TapeRecorder &recorder, const torch::jit::Node *node); // …
 
 } // namespace neurotap

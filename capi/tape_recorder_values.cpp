@@ -32,6 +32,10 @@ bool works_in_place(const Node *node) {
     return name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_';
 }
 
+bool gives_separate_parts(const Node *node) {
+    return std::string(node->kind().toUnqualString()).rfind("unsafe_", 0) == 0;
+}
+
 bool writes_elsewhere(const Node *node) {
     const c10::FunctionSchema *schema = node->maybeSchema();
     if (schema == nullptr)
@@ -66,17 +70,22 @@ const Recorded *TapeRecorder::find(const Value *value) const {
 bool TapeRecorder::is_tensor(const Value *value) const { return at(value).kind == Kind::kTensor; }
 
 Seen TapeRecorder::seen(const Recorded &tensor) const {
-    require(tensor.kind == Kind::kTensor);
+    require(tensor.kind == Kind::kTensor && !cells_[tensor.place].seen.is_mask);
     return cells_[tensor.place].seen;
+}
+
+Seen TapeRecorder::seen_or_mask(const Value *value) const {
+    require(is_tensor(value));
+    return cells_[at(value).place].seen;
 }
 
 Seen TapeRecorder::seen(const Value *value) const { return seen(at(value)); }
 
-const Seen &TapeRecorder::plain(const Value *value) const {
+const Sizes &TapeRecorder::sizes(const Value *value) const {
     require(is_tensor(value));
     const Seen &seen = cells_[at(value).place].seen;
-    require(seen.layout.is_plain());
-    return seen;
+    require(!seen.is_mask && (seen.layout.dim == 0 || seen.layout.examples() == 1));
+    return seen.layout.sizes;
 }
 
 namespace {
@@ -193,9 +202,15 @@ std::vector<size_t> dims_of(const TapeRecorder &recorder, const Value *value, si
     return dims;
 }
 
-const std::vector<Recorded> &TapeRecorder::items(const Value *value) const {
-    require(at(value).kind == Kind::kSequence);
-    return *at(value).items;
+std::vector<Recorded> TapeRecorder::items(const Value *value) const {
+    const Recorded &list = at(value);
+    if (list.kind == Kind::kSequence)
+        return *list.items;
+    require(list.kind == Kind::kConstant && list.constant.isList());
+    std::vector<Recorded> items;
+    for (const c10::IValue &item : list.constant.toListRef())
+        items.push_back(Recorded::of(item));
+    return items;
 }
 
 // ---- putting steps on the tape ----
@@ -258,18 +273,43 @@ Recorded TapeRecorder::add_cell(const Seen &seen, size_t family) {
 // What other tensors may be views of is not followed when it is written to.
 void TapeRecorder::write(const Value *target, const Seen &seen) {
     Cell &cell = cells_[at(target).place];
-    require(family_sizes_[cell.family] == 1 && cell.seen.layout == seen.layout);
+    require(family_sizes_[cell.family] == 1 && cell.seen.layout == seen.layout &&
+            cell.seen.is_mask == seen.is_mask);
     cell.seen = seen;
 }
 
 void TapeRecorder::put(const Node *node, TapeOperatorPtr op, const std::vector<size_t> &operands,
                        const Layout &result) {
-    const Seen made = add_step(std::move(op), operands, result);
+    put_made(node, add_step(std::move(op), operands, result));
+}
+
+void TapeRecorder::put_made(const Node *node, const Seen &made) {
     if (!works_in_place(node))
         return put_new(node->output(), made);
-    require(is_tensor(node->input(0)));
-    write(node->input(0), made);
-    put_same(node, node->input(0));
+    const Value *target = node->input(0);
+    if (is_own(at(target))) { // a constant becomes a value
+        const at::Tensor constant = at(target).constant.toTensor();
+        require(constant.sizes() == made.layout.sizes);
+        forget_memory_of(constant);
+        put_new(target, made);
+    } else {
+        require(is_tensor(target));
+        write(target, made);
+    }
+    put_same(node, target);
+}
+
+Seen TapeRecorder::add_rows(TapeOperatorPtr op, const Seen &operand, const Sizes &result) {
+    const Seen rows = see_with_examples_in(operand, 0);
+    const Layout layout{result, 0, rows.layout.before, rows.layout.after};
+    require(result[0] == rows.layout.sizes[0]);
+    if (const size_t n_parts = rows.layout.n_parts())
+        op = make_folded(std::move(op), n_parts, rows.layout.on_tape(), layout.on_tape());
+    return add_step(std::move(op), {rows.value}, layout);
+}
+
+void TapeRecorder::put_rows(const Node *node, TapeOperatorPtr op, const Sizes &result) {
+    put_made(node, add_rows(std::move(op), seen(node->input(0)), result));
 }
 
 void TapeRecorder::put_new(const Value *output, const Seen &result) {
@@ -286,15 +326,26 @@ void TapeRecorder::put_copy(const Node *node, const Value *operand) {
 }
 
 void TapeRecorder::put_view(const Node *node, const Value *operand, const Seen &view) {
-    known_[node->output()] = add_cell(view, cells_[at(operand).place].family);
+    Seen same_kind = view;
+    same_kind.is_mask = cells_[at(operand).place].seen.is_mask;
+    known_[node->output()] = add_cell(same_kind, cells_[at(operand).place].family);
 }
 
 void TapeRecorder::put_views(const Node *node, const Value *operand,
                              const std::vector<Seen> &views) {
-    const size_t family = cells_[at(operand).place].family;
+    const Cell of = cells_[at(operand).place];
     std::vector<Recorded> cells;
-    for (const Seen &view : views)
-        cells.push_back(add_cell(view, family));
+    for (Seen view : views) {
+        view.is_mask = of.seen.is_mask;
+        cells.push_back(add_cell(view, of.family));
+    }
+    put_container(node, Kind::kSequence, std::move(cells));
+}
+
+void TapeRecorder::put_separate(const Node *node, const std::vector<Seen> &values) {
+    std::vector<Recorded> cells;
+    for (const Seen &value : values)
+        cells.push_back(add_cell(value, family_sizes_.size()));
     put_container(node, Kind::kSequence, std::move(cells));
 }
 

@@ -36,11 +36,6 @@ Arguments read_arguments(const TapeRecorder &r, const Node *node, TapeCell cell)
     return arguments;
 }
 
-void require_zeros(const Recorded &state) {
-    require(state.kind == Recorded::Kind::kConstant && state.constant.isTensor());
-    require(!state.constant.toTensor().any().item<bool>());
-}
-
 int64_t count_gates(TapeCell cell) {
     return cell == TapeCell::kLstm ? 4 : cell == TapeCell::kGru ? 3 : 1;
 }
@@ -104,9 +99,9 @@ void put_recurrent(TapeRecorder &r, const Node *node, const Arguments &a) {
         std::vector<Joined> directions;
         for (size_t i = 0; i < a.n_directions; ++i) {
             const States states = add_states(r, a, seen, layer * a.n_directions + i);
-            directions.push_back({states.hidden, {}});
-            hidden.push_back({states.last_hidden, {}});
-            cells.push_back({states.last_cell, {}});
+            directions.push_back({states.hidden, {}, false});
+            hidden.push_back({states.last_hidden, {}, false});
+            cells.push_back({states.last_cell, {}, false});
         }
         seen = add_joined(r, directions, 2);
     }
@@ -140,6 +135,11 @@ constexpr TapeRule kRules[] = {
 };
 
 } // namespace
+
+void require_zeros(const Recorded &state) {
+    require(state.kind == Recorded::Kind::kConstant && state.constant.isTensor());
+    require(!state.constant.toTensor().any().item<bool>());
+}
 
 TapeRules recurrent_rules() { return kRules; }
 

@@ -13,19 +13,13 @@ using torch::jit::Value;
 // ---- dense layers ----
 
 // A value whose last dimension has no examples.
-Seen features(TapeRecorder &r, const Value *value) {
-    const Seen seen = r.seen(value);
+Seen features(TapeRecorder &r, const Seen &seen) {
     return r.see_with_examples_beside(seen, seen.layout.sizes.size() - 1);
 }
 
-// [features of the result, features]
 void put_linear(TapeRecorder &r, const Node *node, const Value *value, const at::Tensor &weight,
                 const MaybeTensor &bias) {
-    const Seen operand = features(r, value);
-    require(weight.dim() == 2 && weight.size(1) == operand.layout.sizes.back());
-    Layout result = operand.layout;
-    result.sizes.back() = weight.size(0);
-    r.put(node, make_linear(operand.layout.on_tape(), weight, bias), {operand.value}, result);
+    r.put_new(node->output(), add_linear(r, r.seen(value), weight, bias));
 }
 
 // input, weight, bias
@@ -46,11 +40,22 @@ bool is_matrix(const TapeRecorder &r, const Value *value) {
     return r.seen(value).layout.sizes.size() == 2;
 }
 
-// rows, matrix; or two values
+// Of a matrix, as of a graph's neighbours, and a value's columns.
+void put_product_of_columns(TapeRecorder &r, const Node *node) {
+    const Seen seen = r.seen(node->input(1));
+    const at::Tensor matrix = r.weight(node->input(0));
+    require(matrix.dim() == 2 && seen.layout.sizes.size() >= 3);
+    const Seen rows = add_linear(r, add_transposed(r, seen), matrix, c10::nullopt);
+    r.put_new(node->output(), add_transposed(r, rows));
+}
+
+// rows, matrix; or matrix, columns; or two values
 void matrix_product(TapeRecorder &r, const Node *node) {
     if (r.is_tensor(node->input(0)) && r.is_tensor(node->input(1)))
         return r.put_new(node->output(),
                          add_product(r, r.seen(node->input(0)), r.seen(node->input(1))));
+    if (r.is_tensor(node->input(1)))
+        return put_product_of_columns(r, node);
     require(node->kind() != torch::jit::aten::mm || is_matrix(r, node->input(0)));
     put_linear(r, node, node->input(0), matrix(r, node->input(1)), c10::nullopt);
 }
@@ -77,24 +82,42 @@ void batch_norm(TapeRecorder &r, const Node *node) {
     const TapeBatchNorm norm{
         r.bias(node->input(1), operand[1]),    r.bias(node->input(2), operand[1]), *mean, *variance,
         r.constant(node->input(7)).toDouble(), r.weight_copies() != nullptr};
-    r.put(node, make_batch_norm(norm), {r.tensor(node->input(0))}, operand);
+    r.put_rows(node, make_batch_norm(norm), operand);
+}
+
+// A weight for each of these, as one of a single dimension.
+MaybeTensor flat_weight(const TapeRecorder &r, const Value *value, const Sizes &sizes) {
+    const MaybeTensor weight = r.maybe_weight(value);
+    if (!weight)
+        return c10::nullopt;
+    require(weight->sizes() == sizes && weight->is_contiguous());
+    return weight->view({-1});
 }
 
 // input, normalized_shape, weight, bias, eps, cudnn_enable
 void layer_norm(TapeRecorder &r, const Node *node) {
-    const Seen operand = features(r, node->input(0));
-    const int64_t size = operand.layout.sizes.back();
-    require(r.constant(node->input(1)).toIntVector() == Sizes{size});
-    const TapeLayerNorm norm{r.bias(node->input(2), size), r.bias(node->input(3), size),
+    const Seen operand = r.seen(node->input(0));
+    const Sizes sizes = operand.layout.sizes;
+    const Sizes last = r.constant(node->input(1)).toIntVector();
+    const size_t first = sizes.size() - last.size();
+    require(!last.empty() && last.size() <= sizes.size() &&
+            std::equal(last.begin(), last.end(), sizes.begin() + static_cast<int64_t>(first)));
+    const TapeLayerNorm norm{flat_weight(r, node->input(2), last),
+                             flat_weight(r, node->input(3), last),
                              r.constant(node->input(4)).toDouble()};
-    r.put(node, make_layer_norm(operand.layout.on_tape(), norm), {operand.value}, operand.layout);
+    Sizes flat(sizes.begin(), sizes.begin() + static_cast<int64_t>(first));
+    flat.push_back(product_of(last));
+    const Seen rows = features(r, r.see(operand, reshaped(operand.layout, flat)));
+    const Seen normed =
+        r.add_step(make_layer_norm(rows.layout.on_tape(), norm), {rows.value}, rows.layout);
+    r.put_new(node->output(), r.see(normed, reshaped(normed.layout, sizes)));
 }
 
 // Statistics of the positions take at least one of them.
 void put_group_norm(TapeRecorder &r, const Node *node, const TapeGroupNorm &norm) {
     const Sizes operand = r.sizes(node->input(0));
     require(operand.size() >= 3 && norm.groups > 0 && operand[1] % norm.groups == 0);
-    r.put(node, make_group_norm(operand, norm), {r.tensor(node->input(0))}, operand);
+    r.put_rows(node, make_group_norm(operand, norm), operand);
 }
 
 // input, groups, weight, bias, eps, cudnn_enabled
@@ -132,8 +155,8 @@ void prelu(TapeRecorder &r, const Node *node) {
     const Sizes operand = r.sizes(node->input(0));
     const at::Tensor slopes = r.weight(node->input(1));
     require(slopes.dim() <= 1 && (slopes.numel() == 1 || slopes.numel() == operand[1]));
-    r.put(node, make_pointwise([slopes](const at::Tensor &x) { return at::prelu(x, slopes); }),
-          {r.tensor(node->input(0))}, operand);
+    r.put_rows(node, make_pointwise([slopes](const at::Tensor &x) { return at::prelu(x, slopes); }),
+               operand);
 }
 
 constexpr TapeRule kRules[] = {
@@ -160,6 +183,15 @@ constexpr TapeRule kRules[] = {
 
 } // namespace
 
+Seen add_linear(TapeRecorder &r, const Seen &seen, const at::Tensor &weight,
+                const MaybeTensor &bias) {
+    const Seen operand = features(r, seen);
+    require(weight.dim() == 2 && weight.size(1) == operand.layout.sizes.back());
+    Layout result = operand.layout;
+    result.sizes.back() = weight.size(0);
+    return r.add_step(make_linear(operand.layout.on_tape(), weight, bias), {operand.value}, result);
+}
+
 const TapeRule *find_rule(TapeRules rules, const Node *node) {
     const std::string name = node->kind().toQualString();
     const auto *rule = std::find_if(rules.begin(), rules.end(),
@@ -179,23 +211,31 @@ void check_dimensions(const TapeRecorder &r, const Node *node) {
         require(r.sizes(node->input(0)).size() == static_cast<size_t>(digit - '0') + 2);
 }
 
+bool apply_one(TapeRecorder &recorder, TapeRules rules, const Node *node) {
+    const TapeRule *rule = find_rule(rules, node);
+    if (rule == nullptr)
+        return false;
+    check_dimensions(recorder, node);
+    rule->apply(recorder, node);
+    return true;
+}
+
 } // namespace
 
 bool apply_rule(TapeRecorder &recorder, const Node *node) {
-    if (const TapeRule *rule = find_rule(recurrent_rules(), node)) {
-        rule->apply(recorder, node);
+    // The results behind the first may be unknown.
+    for (const TapeRules &rules : {recurrent_rules(), cell_rules(), reduction_rules()})
+        if (apply_one(recorder, rules, node))
+            return true;
+    if (apply_along_rule(recorder, node))
         return true;
-    }
+    require(node->outputs().size() <= 1);
     for (const TapeRules &rules :
          {TapeRules(kRules), window_rules(), upsampling_rules(), shape_rules(), joining_rules(),
-          attention_rules(), question_rules()})
-        if (const TapeRule *rule = find_rule(rules, node)) {
-            require(node->outputs().size() == 1);
-            check_dimensions(recorder, node);
-            rule->apply(recorder, node);
+          attention_rules(), question_rules(), mask_rules()})
+        if (apply_one(recorder, rules, node))
             return true;
-        }
-    return apply_elementwise_rule(recorder, node);
+    return apply_function_rule(recorder, node) || apply_arithmetic_rule(recorder, node);
 }
 
 } // namespace neurotap

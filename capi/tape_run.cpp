@@ -73,8 +73,9 @@ std::vector<at::Tensor> TapeRun::reverse(const at::Tensor &gradient, int64_t neu
         auto at_operands = step.op->reverse(std::move(gradients[step.result]), how);
         gradients[step.result] = at::Tensor();
         for (size_t j = 0; j < at_operands.size(); ++j)
-            add(gradients[step.operands[j]], step.operands[j], step.op->needs(out, j),
-                std::move(at_operands[j]));
+            if (at_operands[j].defined()) // not of a mask
+                add(gradients[step.operands[j]], step.operands[j], step.op->needs(out, j),
+                    std::move(at_operands[j]));
     }
     gradients.resize(tape_->n_inputs);
     return gradients;

@@ -12,13 +12,13 @@ using torch::jit::Value;
 
 // Of the node's first input.
 Sizes sizes_seen(const TapeRecorder &r, const Node *node) {
-    return r.seen(node->input(0)).layout.sizes;
+    return r.seen_or_mask(node->input(0)).layout.sizes;
 }
 
 // ---- other shapes ----
 
 void put_reshape(TapeRecorder &r, const Node *node, const Sizes &result) {
-    const Seen operand = r.seen(node->input(0));
+    const Seen operand = r.seen_or_mask(node->input(0));
     r.put_view(node, node->input(0), r.see(operand, reshaped(operand.layout, result)));
 }
 
@@ -42,7 +42,7 @@ void view(TapeRecorder &r, const Node *node) {
 
 // input, other
 void view_as(TapeRecorder &r, const Node *node) {
-    put_reshape(r, node, r.seen(node->input(1)).layout.sizes);
+    put_reshape(r, node, r.seen_or_mask(node->input(1)).layout.sizes);
 }
 
 // input, start_dim, end_dim
@@ -90,7 +90,7 @@ void squeeze(TapeRecorder &r, const Node *node) {
 // ---- orders of dimensions ----
 
 void put_permutation(TapeRecorder &r, const Node *node, const std::vector<int64_t> &order) {
-    r.put_view(node, node->input(0), add_permutation(r, r.seen(node->input(0)), order));
+    r.put_view(node, node->input(0), add_permutation(r, r.seen_or_mask(node->input(0)), order));
 }
 
 // input, dims
@@ -143,24 +143,24 @@ void move_dimensions(TapeRecorder &r, const Node *node) {
     put_permutation(r, node, order);
 }
 
+Seen see_sizes(TapeRecorder &r, const Seen &seen, const Sizes &sizes) {
+    return r.see(seen, Layout{sizes, 0, seen.layout.before, seen.layout.after});
+}
+
 // input, groups
 void channel_shuffle(TapeRecorder &r, const Node *node) {
-    const size_t operand = r.tensor(node->input(0));
-    const Sizes sizes = r.sizes(node->input(0));
+    const Seen rows = r.see_with_examples_in(r.seen(node->input(0)), 0);
+    const Sizes sizes = rows.layout.sizes;
     const int64_t groups = r.constant(node->input(1)).toInt();
-    require(groups > 0 && sizes[1] % groups == 0);
+    require(sizes.size() >= 3 && groups > 0 && sizes[1] % groups == 0);
     Sizes split = sizes;
     split[1] = sizes[1] / groups;
     split.insert(split.begin() + 1, groups);
-    Sizes swapped = split;
-    std::swap(swapped[1], swapped[2]);
     std::vector<int64_t> order(split.size());
     std::iota(order.begin(), order.end(), 0);
     std::swap(order[1], order[2]);
-    const Seen grouped = r.add_step(make_reshape(sizes, split), {operand}, plain_layout(split));
-    const Seen shuffled =
-        r.add_step(make_permutation(split, order), {grouped.value}, plain_layout(swapped));
-    r.put(node, make_reshape(swapped, sizes), {shuffled.value}, sizes);
+    r.put_new(node->output(),
+              see_sizes(r, add_permutation(r, see_sizes(r, rows, split), order), sizes));
 }
 
 // input, factor
@@ -172,7 +172,7 @@ void pixel_shuffle(TapeRecorder &r, const Node *node) {
     sizes[1] /= factor * factor;
     sizes[2] *= factor;
     sizes[3] *= factor;
-    r.put(node, make_pixel_shuffle(factor), {r.tensor(node->input(0))}, sizes);
+    r.put_rows(node, make_pixel_shuffle(factor), sizes);
 }
 
 // ---- parts ----
@@ -194,7 +194,7 @@ void slice(TapeRecorder &r, const Node *node) {
     const int64_t step = r.constant(node->input(4)).toInt();
     require(step > 0 && start < end);
     const Places places{start, (end - start - 1) / step + 1, step};
-    r.put_view(node, node->input(0), add_slice(r, r.seen(node->input(0)), dim, places));
+    r.put_view(node, node->input(0), add_slice(r, r.seen_or_mask(node->input(0)), dim, places));
 }
 
 // input, dim, start, length
@@ -205,13 +205,13 @@ void narrow(TapeRecorder &r, const Node *node) {
     require(given >= -sizes[dim] && given <= sizes[dim]);
     const int64_t start = given < 0 ? given + sizes[dim] : given;
     const Places places{start, r.constant(node->input(3)).toInt(), 1};
-    r.put_view(node, node->input(0), add_slice(r, r.seen(node->input(0)), dim, places));
+    r.put_view(node, node->input(0), add_slice(r, r.seen_or_mask(node->input(0)), dim, places));
 }
 
 // One place, and the dimension goes.
 Seen add_selection(TapeRecorder &r, const Node *node, size_t dim, int64_t place) {
     const Seen slice = r.see_with_examples_beside(
-        add_slice(r, r.seen(node->input(0)), dim, Places{place, 1, 1}), dim);
+        add_slice(r, r.seen_or_mask(node->input(0)), dim, Places{place, 1, 1}), dim);
     Layout result = slice.layout;
     result.sizes.erase(result.sizes.begin() + static_cast<std::ptrdiff_t>(dim));
     result.dim -= dim < result.dim ? 1 : 0;
@@ -241,11 +241,15 @@ void put_split(TapeRecorder &r, const Node *node, size_t dim, const std::vector<
     std::vector<Seen> values;
     int64_t start = 0;
     for (const int64_t count : counts) {
-        values.push_back(add_slice(r, r.seen(node->input(0)), dim, Places{start, count, 1}));
+        values.push_back(
+            add_slice(r, r.seen_or_mask(node->input(0)), dim, Places{start, count, 1}));
         start += count;
     }
     require(start == sizes_seen(r, node)[dim]);
-    r.put_views(node, node->input(0), values);
+    if (gives_separate_parts(node) && !r.seen_or_mask(node->input(0)).is_mask)
+        r.put_separate(node, values);
+    else
+        r.put_views(node, node->input(0), values);
 }
 
 // Parts of `size` places, the last with what is left.
@@ -278,7 +282,7 @@ void chunk(TapeRecorder &r, const Node *node) {
 // ---- the same elements again and again ----
 
 void put_expansion(TapeRecorder &r, const Node *node, const Sizes &sizes) {
-    const Seen operand = r.seen(node->input(0));
+    const Seen operand = r.seen_or_mask(node->input(0));
     const Layout result = resized(operand.layout, sizes);
     for (size_t dim = 0; dim < sizes.size(); ++dim)
         require(sizes[dim] == operand.layout.sizes[dim] || operand.layout.sizes[dim] == 1);
@@ -299,7 +303,7 @@ void expand(TapeRecorder &r, const Node *node) {
 
 // input, other
 void expand_as(TapeRecorder &r, const Node *node) {
-    put_expansion(r, node, r.seen(node->input(1)).layout.sizes);
+    put_expansion(r, node, r.seen_or_mask(node->input(1)).layout.sizes);
 }
 
 constexpr TapeRule kRules[] = {
@@ -325,6 +329,9 @@ constexpr TapeRule kRules[] = {
     {"aten::split", split},
     {"aten::split_with_sizes", split},
     {"aten::chunk", chunk},
+    {"aten::unsafe_split", split},
+    {"aten::unsafe_split_with_sizes", split},
+    {"aten::unsafe_chunk", chunk},
     {"aten::expand", expand},
     {"aten::expand_as", expand_as},
 };
@@ -342,6 +349,13 @@ Seen add_permutation(TapeRecorder &r, const Seen &seen, const std::vector<int64_
     if (std::is_sorted(on_tape.begin(), on_tape.end()))
         return {seen.value, result};
     return r.add_step(make_permutation(seen.layout.on_tape(), on_tape), {seen.value}, result);
+}
+
+Seen add_transposed(TapeRecorder &r, const Seen &seen) {
+    std::vector<int64_t> order(seen.layout.sizes.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::swap(order.end()[-1], order.end()[-2]);
+    return add_permutation(r, seen, order);
 }
 
 Seen add_slice(TapeRecorder &r, const Seen &seen, size_t dim, const Places &places) {

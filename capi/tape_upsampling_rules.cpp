@@ -34,7 +34,7 @@ void put_transposed(TapeRecorder &r, const Node *node, const TransposedInputs &h
     }
     const TapeConvolution parts{weight, r.bias(node->input(2), result[1]), how.groups,
                                 r.weight_copies()};
-    r.put(node, make_transposed_convolution(windows, parts), {r.tensor(node->input(0))}, result);
+    r.put_rows(node, make_transposed_convolution(windows, parts), result);
 }
 
 // input, weight, bias, stride, padding, output_padding, groups, dilation
@@ -118,7 +118,7 @@ void resampling(TapeRecorder &r, const Node *node) {
         dimensions.push_back(read_resampling(weights));
         result.push_back(weights.size(1));
     }
-    r.put(node, make_resampling(std::move(dimensions)), {r.tensor(node->input(0))}, result);
+    r.put_rows(node, make_resampling(std::move(dimensions)), result);
 }
 
 constexpr TapeRule kRules[] = {

@@ -35,7 +35,7 @@ void put_convolution(TapeRecorder &r, const Node *node, const ConvolutionInputs 
     }
     const TapeConvolution parts{weight, r.bias(node->input(2), kernel[0]), how.groups,
                                 r.weight_copies()};
-    r.put(node, make_convolution(windows, parts), {r.tensor(node->input(0))}, result);
+    r.put_rows(node, make_convolution(windows, parts), result);
 }
 
 void pad_to_same(const Sizes &kernel, ConvolutionInputs &how) {
@@ -112,7 +112,7 @@ PoolWindows pool_windows(const TapeRecorder &r, const Node *node, const Value *d
 void max_pool(TapeRecorder &r, const Node *node) {
     const bool round_up = r.constant(node->input(5)).toBool();
     const PoolWindows pool = pool_windows(r, node, node->input(4), round_up);
-    r.put(node, make_max_pool(pool.windows, round_up), {r.tensor(node->input(0))}, pool.result);
+    r.put_rows(node, make_max_pool(pool.windows, round_up), pool.result);
 }
 
 // input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
@@ -123,8 +123,7 @@ void average_pool(TapeRecorder &r, const Node *node) {
         options.divisor = r.constant(node->input(6)).toInt();
     const PoolWindows pool = pool_windows(r, node, nullptr, options.round_up);
     const Sizes operand = r.sizes(node->input(0));
-    r.put(node, make_average_pool(pool.windows, operand, options), {r.tensor(node->input(0))},
-          pool.result);
+    r.put_rows(node, make_average_pool(pool.windows, operand, options), pool.result);
 }
 
 // input, output_size
@@ -144,7 +143,7 @@ void adaptive_average_pool(TapeRecorder &r, const Node *node) {
             return at::adaptive_avg_pool3d(whole, size);
         }
     };
-    r.put(node, make_whole_pool(operand, pool), {r.tensor(node->input(0))}, result);
+    r.put_rows(node, make_whole_pool(operand, pool), result);
 }
 
 // ---- padding ----
@@ -175,7 +174,7 @@ void put_constant_pad(TapeRecorder &r, const Node *node, const Seen &operand, co
         windows.push_back(checked(SlidingWindow{1, 1, 1, pads.before[i], result[i + 2]}));
         result[i + 2] += pads.before[i] + pads.after[i];
     }
-    r.put(node, make_constant_pad(windows, value), {operand.value}, result);
+    r.put_made(node, r.add_rows(make_constant_pad(windows, value), operand, result));
 }
 
 constexpr int64_t kMostPositions = int64_t{1} << 24; // whose sources are written down
@@ -203,7 +202,7 @@ void put_gather_pad(TapeRecorder &r, const Node *node, const Pads &pads,
             sources.back().push_back(source(place, size));
         result[i + 2] = static_cast<int64_t>(sources.back().size());
     }
-    r.put(node, make_gather(sources), {r.tensor(node->input(0))}, result);
+    r.put_rows(node, make_gather(sources), result);
 }
 
 bool none_is_cropped(const Pads &pads) {
@@ -227,10 +226,10 @@ Seen add_channel_pad(TapeRecorder &r, const Seen &seen, int64_t before, int64_t 
         const auto options = at::TensorOptions(r.device()).dtype(r.dtype());
         const at::Tensor of_one = at::full(sizes, value, options);
         sizes[0] = seen.layout.sizes[0];
-        return Joined{c10::nullopt, of_one.expand(sizes)};
+        return Joined{c10::nullopt, of_one.expand(sizes), false};
     };
     require(before >= 0 && after >= 0);
-    std::vector<Joined> all{{seen, {}}};
+    std::vector<Joined> all{{seen, {}, false}};
     if (before > 0)
         all.insert(all.begin(), constant(before));
     if (after > 0)
@@ -244,9 +243,9 @@ void put_constant_pad(TapeRecorder &r, const Node *node, double value) {
     require(list.size() % 2 == 0);
     if (are_all(list, 0))
         return r.put_copy(node, node->input(0));
-    require(operand.layout.is_plain());
-    const size_t n = operand.layout.sizes.size() - 2;
+    const size_t n = r.sizes(node->input(0)).size() - 2;
     if (list.size() == 2 * n + 2) {
+        require(operand.layout.is_plain());
         operand = add_channel_pad(r, operand, list[2 * n], list[2 * n + 1], value);
         list.resize(2 * n);
     }

@@ -128,7 +128,8 @@ static void convert(layer *l, ntap_dtype dtype) {
 /* In float32 convolutions go other ways than in float64; no ReLU of these models is near its kink.
  * Once with all neurons in large passes, once with one at a time. */
 static void float32_is_near_float64(void **state) {
-    if (!is_by_tape((const json_t *)*state)) /* then libtorch's own arithmetic is all there is */
+    if (!is_by_tape((const json_t *)*state) || /* then libtorch's own arithmetic is all there is */
+        json_is_true(json_object_get((const json_t *)*state, "only_float64")))
         return;
     layer l = open_case((const json_t *)*state);
     ntap_tensor *exact[MOST_TENSORS];
