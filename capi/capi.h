@@ -217,10 +217,11 @@ NTAP_MUST_CHECK ntap_status capi_seeds_new(const ntap_tensor *like, const capi_r
  */
 typedef struct capi_tape capi_tape;
 
-/** The tape for these inputs, without further arguments; NULL if the program cannot be one
- * (autograd has to do then, and to say what is wrong, if anything is). */
+/** The tape for these inputs and further arguments, which it keeps; NULL if the program cannot be
+ * one (autograd has to do then, and to say what is wrong, if anything is). */
 NTAP_MUST_CHECK ntap_status capi_tape_find(const capi_program *program,
                                            const ntap_tensor *const *inputs, size_t n_inputs,
+                                           const ntap_value *const *args, size_t n_args,
                                            capi_tape **tape, ntap_error *err);
 void capi_tape_free(capi_tape *tape);
 

@@ -36,10 +36,13 @@ class Runnable {
     virtual std::vector<size_t> site_counts() const = 0;
     // An operator in the program that has no gradient; "" if there is none.
     virtual std::string operator_without_gradient() const { return ""; }
-    // The tape for such inputs; NULL if there is none.
-    virtual std::shared_ptr<const Tape> tape(const TapeCache::Key & /*inputs*/) const {
-        return nullptr;
-    }
+    // The tape for such arguments, if there is one, and those of them that are tensors beside the
+    // leaves.
+    struct FoundTape {
+        std::shared_ptr<const Tape> tape;
+        std::vector<at::Tensor> arguments;
+    };
+    virtual FoundTape tape(const Arguments & /*arguments*/) const { return {}; }
     // Fills the context's calls; returns the model's result if the whole of it was run.
     virtual c10::IValue run(RunContext &context, const Arguments &arguments) const = 0;
 };

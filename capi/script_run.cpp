@@ -1,6 +1,7 @@
 #include "script_run.hpp"
 
 #include "site_operators.hpp"
+#include "tape_inputs.hpp"
 #include "tape_recorder.hpp"
 
 #include <algorithm>
@@ -168,23 +169,18 @@ std::shared_ptr<const Program> ScriptRun::program_for(const HookRun *hooks) cons
     return model_->program(taps_, whole_, hooks == nullptr ? nullptr : hooks->hooks().get());
 }
 
-std::shared_ptr<const Tape> ScriptRun::tape(const TapeCache::Key &inputs) const {
-    const auto &parameters = plain_->schema.arguments();
-    const auto needs_more = [&](const c10::Argument &parameter) {
-        return !parameter.default_value();
-    };
-    const auto is_tensor = [](const c10::Argument &parameter) {
-        return parameter.type()->isSubtypeOf(c10::OptionalType::ofTensor());
-    };
-    const size_t n = 1 + inputs.inputs.size();
-    if (model_->hooks().current() || !model_->still_holds(*plain_) || n > parameters.size() ||
-        std::any_of(parameters.begin() + static_cast<std::ptrdiff_t>(n), parameters.end(),
-                    needs_more) ||
-        !std::all_of(parameters.begin() + 1, parameters.begin() + static_cast<std::ptrdiff_t>(n),
-                     is_tensor))
-        return nullptr;
-    return plain_->tapes.find(
-        inputs, [&] { return TapeRecorder::record(*plain_, inputs, model_->weight_copies()); });
+Runnable::FoundTape ScriptRun::tape(const Arguments &arguments) const {
+    if (model_->hooks().current() || !model_->still_holds(*plain_))
+        return {};
+    const auto inputs = read_tape_inputs(plain_->schema, arguments);
+    if (!inputs)
+        return {};
+    return {plain_->tapes.find(inputs->key,
+                               [&] {
+                                   return TapeRecorder::record(*plain_, inputs->key,
+                                                               model_->weight_copies());
+                               }),
+            inputs->arguments};
 }
 
 c10::IValue ScriptRun::run(RunContext &context, const Arguments &arguments) const {

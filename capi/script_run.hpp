@@ -13,7 +13,7 @@ class ScriptRun : public Runnable {
 
     std::vector<size_t> site_counts() const override { return plain_->site_counts; }
     std::string operator_without_gradient() const override { return plain_->no_gradient; }
-    std::shared_ptr<const Tape> tape(const TapeCache::Key &inputs) const override;
+    FoundTape tape(const Arguments &arguments) const override;
     c10::IValue run(RunContext &context, const Arguments &arguments) const override;
 
   private:

@@ -33,6 +33,8 @@ class TapeOperator {
 
     // The part of an operand from which the result's part `out` is computed.
     virtual Region needs(const Region &out, size_t operand) const = 0;
+    // Masks have none.
+    virtual bool has_gradient() const { return true; }
     // About how many multiplications that takes for an example.
     virtual double cost(const Region &out) const = 0;
     // How many elements it takes for an example beside those of its result.
@@ -63,8 +65,9 @@ struct TapeWeight {
 };
 
 struct Tape {
-    size_t n_inputs = 0;       // the first values
-    std::vector<Sizes> values; // of the whole batch
+    size_t n_inputs = 0; // to differentiate; they are the first values, and then come arguments
+    std::vector<Sizes> values;        // of the whole batch
+    std::vector<bool> differentiable; // whether they depend on these inputs so
     std::vector<TapeStep> steps;
     std::vector<size_t> calls; // the layer's value at each of its calls
     std::vector<double> costs; // of each of them as a whole

@@ -9,15 +9,6 @@ namespace {
 using torch::jit::Node;
 using torch::jit::Value;
 
-Sizes broadcast(const Sizes &a, const Sizes &b) {
-    Sizes result = a;
-    for (size_t dim = 0; dim < a.size(); ++dim) {
-        require(a[dim] == b[dim] || a[dim] == 1 || b[dim] == 1);
-        result[dim] = std::max(a[dim], b[dim]);
-    }
-    return result;
-}
-
 Pair pair_of(TapeRecorder &r, const Node *node) {
     return pair_of(r, r.seen(node->input(0)), r.seen(node->input(1)));
 }

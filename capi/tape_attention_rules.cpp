@@ -25,7 +25,13 @@ void product_and_offset(TapeRecorder &r, const Node *node) {
     require(r.constant(node->input(3)).toScalar().equal(1) &&
             r.constant(node->input(4)).toScalar().equal(1));
     const Seen product = add_product(r, r.seen(node->input(1)), r.seen(node->input(2)));
-    r.put_new(node->output(), add_offset(r, product, r.weight(node->input(0))));
+    if (!r.is_tensor(node->input(0)))
+        return r.put_new(node->output(), add_offset(r, product, r.weight(node->input(0))));
+    const Pair pair = pair_of(r, product, r.seen(node->input(0)));
+    require(pair.result == product.layout);
+    r.put(node,
+          make_sum(pair.sizes_of_a(), pair.sizes_of_b(), pair.result.on_tape(), /*weight_of_b=*/1),
+          pair.values(), pair.result);
 }
 
 // ---- softmax ----

@@ -8,9 +8,11 @@ using namespace neurotap;
 
 struct capi_tape {
     std::shared_ptr<const Tape> tape;
+    std::vector<at::Tensor> arguments;
 };
 
 struct capi_part {
+    const capi_tape &whole;
     std::shared_ptr<const Tape> tape;
     TapePlan plan;
     double share;
@@ -24,22 +26,6 @@ struct capi_part_run {
 };
 
 namespace {
-
-// Tapes are for one element type on one device.
-bool fit_a_tape(const ntap_tensor *const *inputs, size_t n_inputs) {
-    for (size_t i = 0; i < n_inputs; ++i) {
-        if (inputs[i] == nullptr || !inputs[i]->tensor.defined())
-            return false;
-        const at::Tensor &tensor = inputs[i]->tensor;
-        const at::Tensor &first = inputs[0]->tensor;
-        const auto dtype = tensor.scalar_type();
-        if ((dtype != at::kFloat && dtype != at::kDouble) || dtype != first.scalar_type() ||
-            tensor.layout() != at::kStrided || tensor.device() != first.device() ||
-            tensor.dim() < 2 || tensor.size(0) != first.size(0) || tensor.is_neg())
-            return false;
-    }
-    return true;
-}
 
 Region positions_of(const Tape &tape, size_t call, const capi_range *positions) {
     Region region;
@@ -93,18 +79,16 @@ void put_part(capi_attributions &attributions, size_t input, const capi_part_run
 } // namespace
 
 ntap_status capi_tape_find(const capi_program *program, const ntap_tensor *const *inputs,
-                           size_t n_inputs, capi_tape **tape, ntap_error *err) {
+                           size_t n_inputs, const ntap_value *const *args, size_t n_args,
+                           capi_tape **tape, ntap_error *err) {
     return guarded(err, NTAP_ERROR_INTERNAL, [&] {
         const c10::InferenceMode no_inference(false);
-        std::shared_ptr<const Tape> found;
-        if (fit_a_tape(inputs, n_inputs)) {
-            const at::Tensor &first = inputs[0]->tensor;
-            TapeCache::Key key{{}, first.scalar_type(), first.device()};
-            for (size_t i = 0; i < n_inputs; ++i)
-                key.inputs.push_back(inputs[i]->tensor.sizes().vec());
-            found = program->runnable->tape(key);
-        }
-        *tape = found ? new capi_tape{std::move(found)} : nullptr;
+        std::vector<at::Tensor> leaves;
+        for (size_t i = 0; i < n_inputs; ++i)
+            leaves.push_back(inputs[i] == nullptr ? at::Tensor() : inputs[i]->tensor);
+        auto found = program->runnable->tape(Arguments{leaves, args, n_args, false});
+        *tape =
+            found.tape ? new capi_tape{std::move(found.tape), std::move(found.arguments)} : nullptr;
     });
 }
 
@@ -127,7 +111,7 @@ ntap_status capi_part_new(const capi_tape *tape, size_t call, const capi_range *
         auto plan = plan_part(its, its.calls[call], positions_of(its, call, positions));
         const double share = plan.cost / its.costs[call];
         const uint64_t bytes = 1 + plan.elements * its.element_size;
-        *part = new capi_part{tape->tape, std::move(plan), share, bytes};
+        *part = new capi_part{*tape, tape->tape, std::move(plan), share, bytes};
     });
 }
 
@@ -146,6 +130,9 @@ ntap_status capi_part_run_new(const capi_part *part, const ntap_tensor *const *i
         std::vector<at::Tensor> given;
         for (size_t i = 0; i < part->tape->n_inputs; ++i)
             given.push_back(inputs[i]->tensor.detach().narrow(0, first_example, n_examples));
+        for (const at::Tensor &argument : part->whole.arguments)
+            given.push_back(
+                argument.narrow(0, first_example, n_examples).to(given[0].scalar_type()));
         *run = new capi_part_run{*part, first_example, TapeRun(part->tape, part->plan, given)};
     });
 }

@@ -10,13 +10,26 @@ namespace neurotap {
 
 class TapeCache {
   public:
+    // A tensor with numbers, or a mask, for each example; or, without sizes, a constant.
+    struct Argument {
+        Sizes sizes;
+        bool is_mask;
+        c10::IValue constant;
+
+        bool operator==(const Argument &other) const {
+            return sizes == other.sizes && is_mask == other.is_mask && constant == other.constant;
+        }
+    };
+
     struct Key {
         std::vector<Sizes> inputs;
+        std::vector<Argument> arguments;
         at::ScalarType dtype;
         at::Device device;
 
         bool operator==(const Key &other) const {
-            return dtype == other.dtype && device == other.device && inputs == other.inputs;
+            return dtype == other.dtype && device == other.device && inputs == other.inputs &&
+                   arguments == other.arguments;
         }
     };
 

@@ -127,6 +127,15 @@ at::Tensor on_tape(const at::Tensor &constant, const Layout &value) {
     return constant.reshape(all);
 }
 
+Sizes broadcast(const Sizes &a, const Sizes &b) {
+    Sizes result = a;
+    for (size_t dim = 0; dim < a.size(); ++dim) {
+        require(a[dim] == b[dim] || a[dim] == 1 || b[dim] == 1);
+        result[dim] = std::max(a[dim], b[dim]);
+    }
+    return result;
+}
+
 void require_fit(const at::Tensor &constant, const Layout &value) {
     const Sizes sizes = sizes_beside(constant, value);
     for (size_t dim = 0; dim < sizes.size(); ++dim)

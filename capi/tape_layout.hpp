@@ -48,6 +48,8 @@ Layout resized(const Layout &layout, const Sizes &sizes);
 // examples are, those of the value), and itself with the tape's dimensions.
 Sizes sizes_beside(const at::Tensor &constant, const Layout &value);
 at::Tensor on_tape(const at::Tensor &constant, const Layout &value);
+// Those of what is computed of both.
+Sizes broadcast(const Sizes &a, const Sizes &b);
 // It must leave the value its sizes.
 void require_fit(const at::Tensor &constant, const Layout &value);
 // Of a constant with a row for each example, one, if all are the same.

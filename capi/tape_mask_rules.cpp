@@ -64,17 +64,13 @@ void put_opposite(TapeRecorder &r, const Node *node) {
                  [](const at::Tensor &x) { return x.logical_not(); });
 }
 
-template <Compare compare> void put_combination(TapeRecorder &r, const Node *node) {
-    put_question(r, node, pair_of(r, seen_mask(r, node->input(0)), seen_mask(r, node->input(1))),
-                 compare);
-}
-
 // ---- used ----
 
 // A value, or what is the same for all examples.
 struct Option {
     c10::optional<Seen> seen;
     at::Tensor constant;
+    bool may_change = false; // it is a weight
 
     size_t ndim() const {
         return seen ? seen->layout.sizes.size() : static_cast<size_t>(constant.dim());
@@ -83,19 +79,19 @@ struct Option {
 
 Option read_mask(const TapeRecorder &r, const Value *value) {
     if (r.is_tensor(value))
-        return {seen_mask(r, value), {}};
-    return {c10::nullopt, r.mask(value)};
+        return {seen_mask(r, value), {}, false};
+    return {c10::nullopt, r.mask(value), r.at(value).kind == Recorded::Kind::kWeight};
 }
 
 // Numbers do not make a result of another type, but tensors of another type would.
 Option read_option(const TapeRecorder &r, const Value *value) {
     if (r.is_tensor(value))
-        return {r.seen(value), {}};
+        return {r.seen(value), {}, false};
     const Recorded &recorded = r.at(value);
     if (!recorded.constant.isScalar())
-        return {c10::nullopt, r.weight(value)};
+        return {c10::nullopt, r.weight(value), recorded.kind == Recorded::Kind::kWeight};
     const auto options = at::TensorOptions(r.device()).dtype(r.dtype());
-    return {c10::nullopt, at::scalar_tensor(real_number(recorded.constant), options)};
+    return {c10::nullopt, at::scalar_tensor(real_number(recorded.constant), options), false};
 }
 
 // The layout of all of them together: of those that are values, and then of the constants.
@@ -112,10 +108,15 @@ Layout joint_layout(TapeRecorder &r, std::array<Option, 3> &options) {
             all = Seen{pair.b.value, pair.result};
         }
     require(all.has_value());
-    for (const Option &option : options)
-        if (!option.seen)
-            require_fit(option.constant, all->layout);
-    return all->layout;
+    Layout layout = all->layout;
+    for (Option &option : options)
+        if (!option.seen) {
+            if (!option.may_change)
+                option.constant = one_of_same(option.constant, layout);
+            layout =
+                resized(layout, broadcast(layout.sizes, sizes_beside(option.constant, layout)));
+        }
+    return layout;
 }
 
 Seen add_choice(TapeRecorder &r, std::array<Option, 3> options) {
@@ -151,10 +152,31 @@ at::Scalar number(const TapeRecorder &r, const Value *value) {
 
 // input, mask, number
 void fill_masked(TapeRecorder &r, const Node *node) {
-    const Option operand{r.seen(node->input(0)), {}};
+    const Option operand = read_option(r, node->input(0));
     const auto options = at::TensorOptions(r.device()).dtype(r.dtype());
-    const Option filling{c10::nullopt, at::scalar_tensor(number(r, node->input(2)), options)};
+    const Option filling{c10::nullopt, at::scalar_tensor(number(r, node->input(2)), options),
+                         false};
     r.put_made(node, add_choice(r, {read_mask(r, node->input(1)), filling, operand}));
+}
+
+// Of a mask of the examples' and one that is the same for all.
+void combine_with_constant(TapeRecorder &r, const Node *node, bool either_will_do) {
+    const size_t constant = r.is_tensor(node->input(0)) ? 1 : 0;
+    const Option fixed = read_mask(r, node->input(constant));
+    const Option mask{seen_mask(r, node->input(1 - constant)), {}, false};
+    const auto options = at::TensorOptions(r.device()).dtype(r.dtype());
+    const Option known{c10::nullopt, at::scalar_tensor(either_will_do ? 1 : 0, options), false};
+    put_mask(r, node,
+             either_will_do ? add_choice(r, {fixed, known, mask})
+                            : add_choice(r, {fixed, mask, known}));
+}
+
+template <Compare compare, bool either_will_do>
+void put_combination(TapeRecorder &r, const Node *node) {
+    if (!r.is_tensor(node->input(0)) || !r.is_tensor(node->input(1)))
+        return combine_with_constant(r, node, either_will_do);
+    put_question(r, node, pair_of(r, seen_mask(r, node->input(0)), seen_mask(r, node->input(1))),
+                 compare);
 }
 
 constexpr TapeRule kRules[] = {
@@ -166,12 +188,12 @@ constexpr TapeRule kRules[] = {
     {"aten::ne", put_comparison<unequal>},
     {"aten::logical_not", put_opposite},
     {"aten::bitwise_not", put_opposite},
-    {"aten::logical_and", put_combination<both>},
-    {"aten::bitwise_and", put_combination<both>},
-    {"aten::__and__", put_combination<both>},
-    {"aten::logical_or", put_combination<either>},
-    {"aten::bitwise_or", put_combination<either>},
-    {"aten::__or__", put_combination<either>},
+    {"aten::logical_and", put_combination<both, false>},
+    {"aten::bitwise_and", put_combination<both, false>},
+    {"aten::__and__", put_combination<both, false>},
+    {"aten::logical_or", put_combination<either, true>},
+    {"aten::bitwise_or", put_combination<either, true>},
+    {"aten::__or__", put_combination<either, true>},
     {"aten::where", choose},
     {"aten::masked_fill", fill_masked},
     {"aten::masked_fill_", fill_masked},

@@ -19,6 +19,8 @@ class Question final : public TapeOperator {
         return broadcasts_[operand].needs(out);
     }
 
+    bool has_gradient() const override { return false; }
+
     double cost(const Region &out) const override {
         return static_cast<double>(result_[1] * count_positions(out));
     }

@@ -19,7 +19,8 @@ About about(const TapeRecorder &r, const Value *value) {
     const Recorded &recorded = r.at(value);
     if (recorded.kind == Recorded::Kind::kTensor) {
         const Seen seen = r.seen_or_mask(value);
-        return {seen.layout.sizes, seen.is_mask ? at::kBool : r.dtype(), r.device(), !seen.is_mask};
+        return {seen.layout.sizes, seen.is_mask ? at::kBool : r.dtype(), r.device(),
+                r.is_differentiable(seen)};
     }
     const bool known =
         recorded.kind == Recorded::Kind::kWeight || recorded.kind == Recorded::Kind::kConstant;
@@ -112,17 +113,28 @@ at::TensorOptions options_of(const TapeRecorder &r, const Value *dtype, const Va
         .dtype(type.isNone() ? r.dtype() : static_cast<at::ScalarType>(type.toInt()));
 }
 
-// input, size, dtype, layout, device, pin_memory
-void new_zeros(TapeRecorder &r, const Node *node) {
-    require(r.is_tensor(node->input(0)));
-    const auto sizes = r.constant(node->input(1)).toIntVector();
-    r.put_own(node, at::zeros(sizes, options_of(r, node->input(2), node->input(4))));
+constexpr int64_t kMostElements = 1 << 24;
+
+void put_full(TapeRecorder &r, const Node *node, const Sizes &sizes, int number,
+              const at::TensorOptions &options) {
+    require(product_of(sizes) <= kMostElements);
+    r.put_own(node, at::full(sizes, number, options));
 }
 
-void new_ones(TapeRecorder &r, const Node *node) {
-    require(r.is_tensor(node->input(0)));
-    const auto sizes = r.constant(node->input(1)).toIntVector();
-    r.put_own(node, at::ones(sizes, options_of(r, node->input(2), node->input(4))));
+// input, size, dtype, layout, device, pin_memory
+template <int number> void new_full(TapeRecorder &r, const Node *node) {
+    require(!r.seen_or_mask(node->input(0)).is_mask);
+    put_full(r, node, r.constant(node->input(1)).toIntVector(), number,
+             options_of(r, node->input(2), node->input(4)));
+}
+
+// input, dtype, layout, device, pin_memory, memory_format
+template <int number> void like(TapeRecorder &r, const Node *node) {
+    const Seen seen = r.seen_or_mask(node->input(0));
+    auto options = options_of(r, node->input(1), node->input(3));
+    if (seen.is_mask && r.constant(node->input(1)).isNone())
+        options = options.dtype(at::kBool);
+    put_full(r, node, seen.layout.sizes, number, options);
 }
 
 // ---- conversions ----
@@ -169,8 +181,10 @@ constexpr TapeRule kRules[] = {
     {"aten::is_complex", never},
     {"aten::__is__", is},
     {"aten::__isnot__", is},
-    {"aten::new_zeros", new_zeros},
-    {"aten::new_ones", new_ones},
+    {"aten::new_zeros", new_full<0>},
+    {"aten::new_ones", new_full<1>},
+    {"aten::zeros_like", like<0>},
+    {"aten::ones_like", like<1>},
     {"aten::to", convert},
     {"aten::type_as", convert_like},
 };

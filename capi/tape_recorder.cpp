@@ -102,6 +102,7 @@ void TapeRecorder::record_call() {
             throw NotRecordable();
     }
     require(found.size() == 1);
+    require(is_differentiable(found[0]));
     tape_->calls.push_back(see_by_example(found[0]).value);
 }
 
@@ -239,15 +240,20 @@ TapeRecorder::TapeRecorder(const Program &program, const TapeCache::Key &inputs,
     Recorded self = Recorded::of(program.self);
     self.kind = Kind::kObject;
     known_[program.graph->inputs().at(0)] = self;
-    for (size_t i = 0; i < inputs.inputs.size(); ++i)
-        known_[program.graph->inputs().at(1 + i)] =
-            add_cell(Seen{add_value(inputs.inputs[i]), plain_layout(inputs.inputs[i])}, i);
-    const auto &parameters = program.schema.arguments();
-    for (size_t i = 1 + inputs.inputs.size(); i < parameters.size(); ++i)
-        if (parameters[i].default_value())
-            known_[program.graph->inputs().at(i)] = Recorded::of(*parameters[i].default_value());
+    size_t place = 1;
+    for (const Sizes &sizes : inputs.inputs)
+        known_[program.graph->inputs().at(place++)] = add_input(sizes, false, true);
+    for (const auto &argument : inputs.arguments)
+        known_[program.graph->inputs().at(place++)] =
+            argument.sizes.empty() ? Recorded::of(argument.constant)
+                                   : add_input(argument.sizes, argument.is_mask, false);
     tape_->n_inputs = inputs.inputs.size();
     tape_->element_size = c10::elementSize(dtype_);
+}
+
+Recorded TapeRecorder::add_input(const Sizes &sizes, bool is_mask, bool differentiable) {
+    return add_cell(Seen{add_value(sizes, differentiable), plain_layout(sizes), is_mask},
+                    family_sizes_.size());
 }
 
 // A container that contains itself would keep itself.

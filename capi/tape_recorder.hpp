@@ -67,6 +67,7 @@ class TapeRecorder {
     std::vector<int64_t> ints(const torch::jit::Value *value, size_t count) const; // one for all
     at::Tensor weight(const torch::jit::Value *value) const { return weight(at(value)); }
     at::Tensor weight(const Recorded &recorded) const;
+    bool is_differentiable(const Seen &seen) const { return tape_->differentiable[seen.value]; }
     // A constant that the program may still write to is copied, for an operator to keep.
     at::Tensor lasting(const at::Tensor &constant) const;
     MaybeTensor maybe_weight(const torch::jit::Value *value) const;
@@ -141,7 +142,8 @@ class TapeRecorder {
     Seen see_by_example(const Seen &seen);
     std::shared_ptr<const Tape> finish();
 
-    size_t add_value(const Sizes &sizes);
+    size_t add_value(const Sizes &sizes, bool differentiable);
+    Recorded add_input(const Sizes &sizes, bool is_mask, bool differentiable);
     Recorded add_cell(const Seen &seen, size_t family);
     void write(const torch::jit::Value *target, const Seen &seen);
 

@@ -215,19 +215,24 @@ std::vector<Recorded> TapeRecorder::items(const Value *value) const {
 
 // ---- putting steps on the tape ----
 
-size_t TapeRecorder::add_value(const Sizes &sizes) {
+size_t TapeRecorder::add_value(const Sizes &sizes, bool differentiable) {
     require(sizes.size() >= 2);
     int64_t elements = 1;
     for (const int64_t size : sizes)
         require(size > 0 && !__builtin_mul_overflow(elements, size, &elements));
     tape_->values.push_back(sizes);
+    tape_->differentiable.push_back(differentiable);
     return tape_->values.size() - 1;
 }
 
 Seen TapeRecorder::add_step(TapeOperatorPtr op, const std::vector<size_t> &operands,
                             const Layout &result) {
     require(tape_->steps.size() < kMostSteps);
-    const size_t value = add_value(result.on_tape());
+    const bool differentiable =
+        op->has_gradient() && std::any_of(operands.begin(), operands.end(), [&](size_t operand) {
+            return tape_->differentiable[operand];
+        });
+    const size_t value = add_value(result.on_tape(), differentiable);
     tape_->steps.push_back(TapeStep{std::move(op), operands, value});
     return {value, result};
 }

@@ -66,14 +66,14 @@ std::vector<at::Tensor> TapeRun::reverse(const at::Tensor &gradient, int64_t neu
     gradients[plan_.value] = gradient;
     for (size_t i = tape_->steps.size(); i-- > 0;) {
         const TapeStep &step = tape_->steps[i];
-        if (!gradients[step.result].defined())
+        if (!gradients[step.result].defined() || !tape_->differentiable[step.result])
             continue;
         const Region &out = plan_.regions[step.result];
         const Reverse how{examples_, neurons, out, saved_[i]};
         auto at_operands = step.op->reverse(std::move(gradients[step.result]), how);
         gradients[step.result] = at::Tensor();
         for (size_t j = 0; j < at_operands.size(); ++j)
-            if (at_operands[j].defined()) // not of a mask
+            if (tape_->differentiable[step.operands[j]])
                 add(gradients[step.operands[j]], step.operands[j], step.op->needs(out, j),
                     std::move(at_operands[j]));
     }

@@ -286,7 +286,8 @@ static int has_callback(const ntapi_attribution *a) {
 
 static ntap_status find_and_work(ntapi_attribution *a, ntap_tensor **grads, int *done) {
     capi_tape *tape = NULL;
-    NTAPI_TRY(capi_tape_find(a->program, a->inputs, a->n_inputs, &tape, a->err));
+    NTAPI_TRY(capi_tape_find(a->program, a->inputs, a->n_inputs, a->options.additional_arguments,
+                             a->options.n_additional_arguments, &tape, a->err));
     if (tape == NULL)
         return NTAP_OK;
     tape_work w = {.a = a, .tape = tape};
@@ -303,8 +304,7 @@ ntap_status ntapi_attribute_by_tape(ntapi_attribution *a, ntap_tensor **grads, i
     ntap_error *const callers = a->err;
     const ntap_attribute_report report = a->report;
     *done = 0;
-    if (a->options.fast_paths == NTAP_FAST_PATHS_OFF || a->options.n_additional_arguments > 0 ||
-        has_callback(a))
+    if (a->options.fast_paths == NTAP_FAST_PATHS_OFF || has_callback(a))
         return NTAP_OK;
     a->err = &err;
     const ntap_status status = find_and_work(a, grads, done);

@@ -15,6 +15,8 @@ typedef struct layer {
     ntap_neuron_gradient *gradient;
     ntap_tensor *inputs[MOST_TENSORS];
     size_t n_inputs;
+    ntap_value *arguments[MOST_TENSORS];
+    size_t n_arguments;
 } layer;
 
 static void open_layer(const char *model, const char *path, layer *l) {
@@ -22,12 +24,39 @@ static void open_layer(const char *model, const char *path, layer *l) {
     assert_ok(ntap_neuron_gradient_new(l->module, path, NULL, &l->gradient, &test_err));
 }
 
+static ntap_value *tensor_argument(const char *file) {
+    ntap_value *value = NULL;
+    ntap_tensor *tensor = read_fixture(file);
+    assert_ok(ntap_value_new_tensor(tensor, &value, &test_err));
+    ntap_tensor_free(tensor);
+    return value;
+}
+
+/* A number, or the file of a tensor. */
+static ntap_value *read_argument(const json_t *item) {
+    ntap_value *value = NULL;
+    if (!json_is_real(item))
+        return tensor_argument(json_string_value(item));
+    assert_ok(ntap_value_new_double(json_real_value(item), &value, &test_err));
+    return value;
+}
+
 static layer open_case(const json_t *item) {
     layer l;
+    const json_t *arguments = json_object_get(item, "arguments");
     memset(&l, 0, sizeof l);
     open_layer(text_of(item, "model"), text_of(item, "layer"), &l);
     l.n_inputs = read_tensors(json_object_get(item, "inputs"), l.inputs);
+    for (; l.n_arguments < json_array_size(arguments); ++l.n_arguments)
+        l.arguments[l.n_arguments] = read_argument(json_array_get(arguments, l.n_arguments));
     return l;
+}
+
+static ntap_attribute_options options_for(const layer *l) {
+    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+    options.additional_arguments = (const ntap_value *const *)l->arguments;
+    options.n_additional_arguments = l->n_arguments;
+    return options;
 }
 
 static int is_by_tape(const json_t *item) { return json_is_true(json_object_get(item, "by_tape")); }
@@ -43,6 +72,8 @@ static void free_all(ntap_tensor **tensors, size_t count) {
 
 static void close_layer(layer *l) {
     free_all(l->inputs, l->n_inputs);
+    for (size_t i = 0; i < l->n_arguments; ++i)
+        ntap_value_free(l->arguments[i]);
     ntap_neuron_gradient_free(l->gradient);
     ntap_module_free(l->module);
 }
@@ -62,7 +93,7 @@ static void b24_many_neurons_are_captums(void **state) {
     ntap_tensor *expected[MOST_TENSORS];
     ntap_tensor *grads[MOST_TENSORS];
     ntap_attribute_report report = NTAP_ATTRIBUTE_REPORT_INIT;
-    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+    ntap_attribute_options options = options_for(&l);
     options.report = &report;
     for (size_t i = 0; i < n; ++i)
         assert_ok(ntap_selector_parse(json_string_value(json_array_get(neurons, i)), &selectors[i],
@@ -94,7 +125,7 @@ static void all_neurons_equal_those_by_autograd(void **state) {
     ntap_tensor *plain[MOST_TENSORS];
     ntap_tensor *fast[MOST_TENSORS];
     ntap_attribute_report report = NTAP_ATTRIBUTE_REPORT_INIT;
-    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+    ntap_attribute_options options = options_for(&l);
     options.report = &report;
     options.fast_paths = NTAP_FAST_PATHS_OFF;
     attribute_all(&l, &options, plain);
@@ -115,6 +146,17 @@ static void all_neurons_equal_those_by_autograd(void **state) {
     close_layer(&l);
 }
 
+static void convert_argument(ntap_value **argument, ntap_dtype dtype) {
+    const ntap_tensor *tensor = ntap_value_get_tensor(*argument);
+    ntap_tensor *converted = NULL;
+    if (tensor == NULL || ntap_tensor_dtype(tensor) == NTAP_DTYPE_BOOL)
+        return;
+    assert_ok(ntap_tensor_to(tensor, NULL, dtype, &converted, &test_err));
+    ntap_value_free(*argument);
+    assert_ok(ntap_value_new_tensor(converted, argument, &test_err));
+    ntap_tensor_free(converted);
+}
+
 static void convert(layer *l, ntap_dtype dtype) {
     assert_ok(ntap_module_to(l->module, NULL, dtype, &test_err));
     for (size_t i = 0; i < l->n_inputs; ++i) {
@@ -123,6 +165,8 @@ static void convert(layer *l, ntap_dtype dtype) {
         ntap_tensor_free(l->inputs[i]);
         l->inputs[i] = converted;
     }
+    for (size_t i = 0; i < l->n_arguments; ++i)
+        convert_argument(&l->arguments[i], dtype);
 }
 
 /* In float32 convolutions go other ways than in float64; no ReLU of these models is near its kink.
@@ -135,7 +179,7 @@ static void float32_is_near_float64(void **state) {
     ntap_tensor *exact[MOST_TENSORS];
     ntap_tensor *fast[MOST_TENSORS];
     ntap_attribute_report report = NTAP_ATTRIBUTE_REPORT_INIT;
-    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+    ntap_attribute_options options = options_for(&l);
     options.fast_paths = NTAP_FAST_PATHS_OFF;
     attribute_all(&l, &options, exact);
     convert(&l, NTAP_DTYPE_FLOAT32);
@@ -164,7 +208,7 @@ static void slices_equal_those_by_autograd(void **state) {
         ntap_selector *selector = NULL;
         ntap_tensor *plain[MOST_TENSORS];
         ntap_tensor *fast[MOST_TENSORS];
-        ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+        ntap_attribute_options options = options_for(&l);
         options.fast_paths = NTAP_FAST_PATHS_OFF;
         assert_ok(ntap_selector_parse(texts[i], &selector, &test_err));
         const ntap_status status = ntap_neuron_gradient_attribute(
@@ -179,6 +223,57 @@ static void slices_equal_those_by_autograd(void **state) {
             free_all(fast, l.n_inputs);
         }
         ntap_selector_free(selector);
+    }
+    close_layer(&l);
+}
+
+/* ---- arguments ---- */
+
+static void check_with(const layer *l) {
+    ntap_tensor *plain[MOST_TENSORS];
+    ntap_tensor *fast[MOST_TENSORS];
+    ntap_attribute_report report = NTAP_ATTRIBUTE_REPORT_INIT;
+    ntap_attribute_options options = options_for(l);
+    options.report = &report;
+    attribute_all(l, &options, fast);
+    assert_int_equal(report.fast_path, 1);
+    options.fast_paths = NTAP_FAST_PATHS_OFF;
+    attribute_all(l, &options, plain);
+    check_equal(fast, plain, 1);
+    free_all(fast, 1);
+    free_all(plain, 1);
+}
+
+static void replace_number(layer *l, double number) {
+    ntap_value_free(l->arguments[1]);
+    assert_ok(ntap_value_new_double(number, &l->arguments[1], &test_err));
+}
+
+static void replace_tensor(layer *l, double factor) {
+    ntap_tensor *scaled = NULL;
+    assert_ok(
+        ntap_tensor_scale(ntap_value_get_tensor(l->arguments[0]), factor, &scaled, &test_err));
+    ntap_value_free(l->arguments[0]);
+    assert_ok(ntap_value_new_tensor(scaled, &l->arguments[0], &test_err));
+    ntap_tensor_free(scaled);
+}
+
+/* Those of the call count, whatever the calls before had. */
+static void arguments_are_those_of_the_call(void **state) {
+    layer l;
+    (void)state;
+    memset(&l, 0, sizeof l);
+    open_layer("fast_paths/guided.scripted.pt", "last", &l);
+    l.inputs[0] = read_fixture("fast_paths/guided.x0.npy");
+    l.arguments[0] = tensor_argument("fast_paths/guided.argument0.npy");
+    l.n_inputs = l.n_arguments = 1;
+    check_with(&l); /* with the default of the other */
+    l.n_arguments = 2;
+    for (double number = -0.5; number < 1; number += 0.5) {
+        replace_number(&l, number);
+        check_with(&l);
+        replace_tensor(&l, -2);
+        check_with(&l);
     }
     close_layer(&l);
 }
@@ -272,10 +367,11 @@ int main(void) {
         {"slices", slices_equal_those_by_autograd},
     };
     const struct CMUnitTest others[] = {
+        cmocka_unit_test(arguments_are_those_of_the_call),
         cmocka_unit_test(a_window_costs_its_share),
         cmocka_unit_test(tapes_share_copies_of_weights),
     };
-    int failed = cmocka_run_group_tests_name("what they cost", others, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("calls and costs", others, NULL, NULL);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; ++i)
         failed += run_cases(tests[i].group, load_cases("fast_paths/cases.json"), tests[i].test);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
