@@ -133,7 +133,7 @@ void put_gated_half(TapeRecorder &r, const Node *node) {
     require(2 * half == operand.layout.sizes[dim] && half > 0);
     const Seen first = add_slice(r, operand, dim, {0, half, 1});
     const Seen second = add_slice(r, operand, dim, {half, half, 1});
-    const Seen gate = add_function(r, second, [](const at::Tensor &x) { return at::sigmoid(x); });
+    const Seen gate = add_pointwise(r, second, make_sigmoid());
     r.put_new(node->output(), add_elementwise_product(r, first, gate));
 }
 
@@ -188,8 +188,8 @@ Pair pair_of(TapeRecorder &r, const Seen &first, const Seen &second) {
     return {a, b, resized(a.layout, broadcast(a.layout.sizes, b.layout.sizes))};
 }
 
-Seen add_function(TapeRecorder &r, const Seen &seen, const Pointwise &function) {
-    return r.add_step(make_pointwise(function), {seen.value}, seen.layout);
+Seen add_pointwise(TapeRecorder &r, const Seen &seen, TapeOperatorPtr op) {
+    return r.add_step(std::move(op), {seen.value}, seen.layout);
 }
 
 Seen add_sum(TapeRecorder &r, const Seen &a, const Seen &b, const at::Scalar &weight_of_b) {

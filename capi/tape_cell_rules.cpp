@@ -17,19 +17,17 @@ State read_state(const TapeRecorder &r, const Recorded &state) {
     return c10::nullopt;
 }
 
-// What a cell makes of its input and of its state, gate by gate.
+// What a cell makes of its input and of its state: all gates, side by side.
 struct Gates {
     Seen of_input;
     State of_state;          // without a state:
     MaybeTensor only_biases; // … if there are any
     int64_t size;            // of each
 
-    Seen input(TapeRecorder &r, int64_t gate) const { return part(r, of_input, gate); }
-    Seen both(TapeRecorder &r, int64_t gate) const {
-        const Seen one = input(r, gate);
+    Seen all(TapeRecorder &r) const {
         if (of_state)
-            return add_sum(r, one, part(r, *of_state, gate));
-        return only_biases ? add_offset(r, one, bias(gate)) : one;
+            return add_sum(r, of_input, *of_state);
+        return only_biases ? add_offset(r, of_input, *only_biases) : of_input;
     }
     at::Tensor bias(int64_t gate) const { return only_biases->narrow(0, gate * size, size); }
     Seen part(TapeRecorder &r, const Seen &gates, int64_t gate) const {
@@ -52,23 +50,26 @@ Gates add_gates(TapeRecorder &r, const Node *node, const State &state, int64_t n
     return gates;
 }
 
-at::Tensor sigmoid(const at::Tensor &x) { return at::sigmoid(x); }
-at::Tensor tanh(const at::Tensor &x) { return at::tanh(x); }
-at::Tensor relu(const at::Tensor &x) { return at::relu(x); }
+Seen add_sigmoid(TapeRecorder &r, const Seen &seen) {
+    return add_pointwise(r, seen, make_sigmoid());
+}
+
+Seen add_tanh(TapeRecorder &r, const Seen &seen) { return add_pointwise(r, seen, make_tanh()); }
 
 void lstm_cell(TapeRecorder &r, const Node *node) {
-    const auto &states = r.items(node->input(1));
+    const auto states = r.items(node->input(1));
     require(states.size() == 2);
     const State cell = read_state(r, states[1]);
     const Gates gates = add_gates(r, node, read_state(r, states[0]), 4);
-    const Seen in = add_function(r, gates.both(r, 0), sigmoid);
-    Seen next = add_elementwise_product(r, in, add_function(r, gates.both(r, 2), tanh));
+    const Seen all = gates.all(r);
+    const Seen in = add_sigmoid(r, gates.part(r, all, 0));
+    Seen next = add_elementwise_product(r, in, add_tanh(r, gates.part(r, all, 2)));
     if (cell) {
-        const Seen kept = add_function(r, gates.both(r, 1), sigmoid);
+        const Seen kept = add_sigmoid(r, gates.part(r, all, 1));
         next = add_sum(r, add_elementwise_product(r, kept, *cell), next);
     }
-    const Seen out = add_function(r, gates.both(r, 3), sigmoid);
-    r.put_new(node->output(0), add_elementwise_product(r, out, add_function(r, next, tanh)));
+    const Seen out = add_sigmoid(r, gates.part(r, all, 3));
+    r.put_new(node->output(0), add_elementwise_product(r, out, add_tanh(r, next)));
     r.put_new(node->output(1), next);
 }
 
@@ -76,15 +77,16 @@ void lstm_cell(TapeRecorder &r, const Node *node) {
 void gru_cell(TapeRecorder &r, const Node *node) {
     const State state = read_state(r, r.at(node->input(1)));
     const Gates gates = add_gates(r, node, state, 3);
-    const Seen reset = add_function(r, gates.both(r, 0), sigmoid);
-    const Seen update = add_function(r, gates.both(r, 1), sigmoid);
-    Seen fresh = gates.input(r, 2);
+    const Seen all = gates.all(r);
+    const Seen reset = add_sigmoid(r, gates.part(r, all, 0));
+    const Seen update = add_sigmoid(r, gates.part(r, all, 1));
+    Seen fresh = gates.part(r, gates.of_input, 2);
     if (gates.of_state)
         fresh =
             add_sum(r, fresh, add_elementwise_product(r, reset, gates.part(r, *gates.of_state, 2)));
     else if (gates.only_biases)
         fresh = add_sum(r, fresh, add_factor(r, reset, gates.bias(2)));
-    fresh = add_function(r, fresh, tanh);
+    fresh = add_tanh(r, fresh);
     const Seen kept = add_elementwise_product(r, update, fresh);
     Seen next = add_sum(r, fresh, kept, -1);
     if (state)
@@ -92,17 +94,16 @@ void gru_cell(TapeRecorder &r, const Node *node) {
     r.put_new(node->output(), next);
 }
 
-template <at::Tensor (*function)(const at::Tensor &)>
-void plain_cell(TapeRecorder &r, const Node *node) {
+template <TapeOperatorPtr (*make)()> void plain_cell(TapeRecorder &r, const Node *node) {
     const Gates gates = add_gates(r, node, read_state(r, r.at(node->input(1))), 1);
-    r.put_new(node->output(), add_function(r, gates.both(r, 0), function));
+    r.put_new(node->output(), add_pointwise(r, gates.all(r), make()));
 }
 
 constexpr TapeRule kRules[] = {
     {"aten::lstm_cell", lstm_cell},
     {"aten::gru_cell", gru_cell},
-    {"aten::rnn_tanh_cell", plain_cell<tanh>},
-    {"aten::rnn_relu_cell", plain_cell<relu>},
+    {"aten::rnn_tanh_cell", plain_cell<make_tanh>},
+    {"aten::rnn_relu_cell", plain_cell<make_relu>},
 };
 
 } // namespace

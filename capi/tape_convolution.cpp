@@ -25,6 +25,9 @@ constexpr int64_t kFewMultiplications = int64_t{1} << 19;
 constexpr int64_t kFewPositions = 512;
 constexpr size_t kFewBytes = size_t{1} << 20;
 
+// By how much fewer positions are few if work is wasted on them.
+constexpr int64_t kWasted = 4;
+
 // oneDNN computes channels by sixteens.
 constexpr int64_t kFewChannels = 16;
 
@@ -102,7 +105,18 @@ class Convolution final : public TapeOperator {
     // two examples if they are small, and oneDNN wastes most of its work on few channels.
     bool prefers_subpixel(const Region &out, int64_t rows) const {
         return windows_.size() > 1 && SubpixelConvolution::can(windows_) &&
-               (is_few(out, rows) || (weight_.size(1) < kFewChannels && groups_ == 1));
+               (is_few(out, rows * subpixel_cost(rows)) ||
+                (weight_.size(1) < kFewChannels && groups_ == 1));
+    }
+
+    // Kernels that the stride does not divide are computed with zeros. For a single example there
+    // is nothing better.
+    int64_t subpixel_cost(int64_t rows) const {
+        bool wastes = false;
+        for (const SlidingWindow &window : windows_)
+            wastes =
+                wastes || (window.kernel > window.stride && window.kernel % window.stride != 0);
+        return wastes && rows > 1 ? kWasted : 1;
     }
 
     at::Tensor weight_for(const Region &out, int64_t rows) const {

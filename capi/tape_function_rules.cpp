@@ -89,8 +89,6 @@ Pointwise power(const Numbers &n) {
 const std::unordered_map<std::string, MakePointwise> &pointwise_functions() {
     static const std::unordered_map<std::string, MakePointwise> functions = {
         {"aten::relu6", plain<at::relu6>},
-        {"aten::sigmoid", plain<at::sigmoid>},
-        {"aten::tanh", plain<at::tanh>},
         {"aten::silu", plain<at::silu>},
         {"aten::mish", plain<at::mish>},
         {"aten::hardswish", plain<at::hardswish>},
@@ -170,6 +168,10 @@ bool apply_function_rule(TapeRecorder &recorder, const Node *node) {
     const auto function = pointwise_functions().find(name);
     if (name == "aten::relu")
         put_unary(recorder, node, make_relu());
+    else if (name == "aten::sigmoid")
+        put_unary(recorder, node, make_sigmoid());
+    else if (name == "aten::tanh")
+        put_unary(recorder, node, make_tanh());
     else if (function != pointwise_functions().end())
         put_pointwise(recorder, node, function->second);
     else

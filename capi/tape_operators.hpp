@@ -96,6 +96,8 @@ TapeOperatorPtr make_resampling(std::vector<ResampledDimension> dimensions);
 
 // tape_pointwise.cpp
 TapeOperatorPtr make_relu();
+TapeOperatorPtr make_sigmoid();
+TapeOperatorPtr make_tanh();
 TapeOperatorPtr make_pointwise(const Pointwise &function);
 struct TapeBatchNorm {
     MaybeTensor weight, bias;

@@ -92,6 +92,33 @@ class Relu final : public PointwiseOperator {
     }
 };
 
+// A function whose derivative is one of its result.
+class FromResult final : public PointwiseOperator {
+  public:
+    using InPlace = at::Tensor &(*)(at::Tensor &);
+    using Backward = at::Tensor (*)(const at::Tensor &gradient, const at::Tensor &result);
+
+    FromResult(InPlace function, Backward backward) : function_(function), backward_(backward) {}
+
+    at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
+                       Saved &saved) const override {
+        at::Tensor &operand = operands[0];
+        at::Tensor result = is_ours_alone(operand) ? operand : operand.clone();
+        saved = {function_(result)};
+        return result;
+    }
+
+    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
+        if (how.neurons == 1)
+            return {backward_(gradient, how.saved[0])};
+        return {backward_(how.by_neuron(gradient), how.saved[0]).flatten(0, 1)};
+    }
+
+  private:
+    InPlace function_;
+    Backward backward_;
+};
+
 // Any function of single elements; keeps its derivative, which autograd finds.
 class Elementwise final : public PointwiseOperator {
   public:
@@ -194,6 +221,12 @@ class Normalise final : public PointwiseOperator {
 } // namespace
 
 TapeOperatorPtr make_relu() { return std::make_unique<Relu>(); }
+
+TapeOperatorPtr make_sigmoid() {
+    return std::make_unique<FromResult>(at::sigmoid_, at::sigmoid_backward);
+}
+
+TapeOperatorPtr make_tanh() { return std::make_unique<FromResult>(at::tanh_, at::tanh_backward); }
 
 TapeOperatorPtr make_pointwise(const Pointwise &function) {
     return std::make_unique<Elementwise>(function);

@@ -215,7 +215,7 @@ struct Pair {
 Seen see_with_dimensions(TapeRecorder &recorder, const Seen &seen, size_t ndim); // more in front
 Pair pair_of(TapeRecorder &recorder, const Seen &a, const Seen &b);              // that broadcast
 at::Scalar real_number(const c10::IValue &value); // not a complex one
-Seen add_function(TapeRecorder &recorder, const Seen &seen, const Pointwise &function);
+Seen add_pointwise(TapeRecorder &recorder, const Seen &seen, TapeOperatorPtr op);
 Seen add_sum(TapeRecorder &recorder, const Seen &a, const Seen &b,
              const at::Scalar &weight_of_b = 1);
 Seen add_elementwise_product(TapeRecorder &recorder, const Seen &a, const Seen &b);
