@@ -9,7 +9,7 @@ using torch::jit::Value;
 
 // The operator's arguments after the tensor.
 using Numbers = std::vector<c10::IValue>;
-using MakePointwise = Pointwise (*)(const Numbers &);
+using MakeOperator = TapeOperatorPtr (*)(const Numbers &);
 
 at::Scalar number(const Numbers &numbers, size_t i) { return real_number(numbers.at(i)); }
 
@@ -18,81 +18,128 @@ c10::optional<at::Scalar> maybe_number(const Numbers &numbers, size_t i) {
     return value.isNone() ? c10::nullopt : c10::make_optional(real_number(value));
 }
 
-template <at::Tensor (*function)(const at::Tensor &)> Pointwise plain(const Numbers & /*none*/) {
-    return function;
+template <at::Tensor (*function)(const at::Tensor &)>
+TapeOperatorPtr plain(const Numbers & /*none*/) {
+    return make_pointwise(function);
 }
 
-Pointwise hardtanh(const Numbers &n) {
-    return [low = number(n, 0), high = number(n, 1)](const at::Tensor &x) {
-        return at::hardtanh(x, low, high);
-    };
+template <TapeOperatorPtr (*make)()> TapeOperatorPtr made(const Numbers & /*none*/) {
+    return make();
 }
 
-Pointwise leaky_relu(const Numbers &n) {
-    return [slope = number(n, 0)](const at::Tensor &x) { return at::leaky_relu(x, slope); };
+// ---- whose derivatives libtorch has as operators ----
+
+using GradientOfTwo = at::Tensor (*)(const at::Tensor &gradient, const at::Tensor &x);
+
+template <at::Tensor (*function)(const at::Tensor &), GradientOfTwo backward>
+TapeOperatorPtr activation(const Numbers & /*none*/) {
+    return make_activation(function, backward);
 }
 
-Pointwise elu(const Numbers &n) {
-    return [alpha = number(n, 0), scale = number(n, 1), input_scale = number(n, 2)](
-               const at::Tensor &x) { return at::elu(x, alpha, scale, input_scale); };
+TapeOperatorPtr make_hardtanh(const at::Scalar &low, const at::Scalar &high) {
+    return make_activation([=](const at::Tensor &x) { return at::hardtanh(x, low, high); },
+                           [=](const at::Tensor &g, const at::Tensor &x) {
+                               return at::hardtanh_backward(g, x, low, high);
+                           });
 }
 
-Pointwise celu(const Numbers &n) {
-    return [alpha = number(n, 0)](const at::Tensor &x) { return at::celu(x, alpha); };
+TapeOperatorPtr hardtanh(const Numbers &n) { return make_hardtanh(number(n, 0), number(n, 1)); }
+
+TapeOperatorPtr relu6(const Numbers & /*none*/) { return make_hardtanh(0, 6); }
+
+TapeOperatorPtr leaky_relu(const Numbers &n) {
+    return make_activation(
+        [slope = number(n, 0)](const at::Tensor &x) { return at::leaky_relu(x, slope); },
+        [slope = number(n, 0)](const at::Tensor &g, const at::Tensor &x) {
+            return at::leaky_relu_backward(g, x, slope, /*self_is_result=*/false);
+        });
 }
 
-Pointwise softplus(const Numbers &n) {
-    return [beta = number(n, 0), threshold = number(n, 1)](const at::Tensor &x) {
-        return at::softplus(x, beta, threshold);
-    };
+TapeOperatorPtr elu(const Numbers &n) {
+    const at::Scalar alpha = number(n, 0);
+    const at::Scalar scale = number(n, 1);
+    const at::Scalar of_input = number(n, 2);
+    return make_activation([=](const at::Tensor &x) { return at::elu(x, alpha, scale, of_input); },
+                           [=](const at::Tensor &g, const at::Tensor &x) {
+                               return at::elu_backward(g, alpha, scale, of_input,
+                                                       /*is_result=*/false, x);
+                           });
 }
 
-Pointwise gelu(const Numbers &n) {
-    return [approximate = n.empty() ? "none" : n[0].toStringRef()](const at::Tensor &x) {
-        return at::gelu(x, approximate);
-    };
+TapeOperatorPtr softplus(const Numbers &n) {
+    const at::Scalar beta = number(n, 0);
+    const at::Scalar threshold = number(n, 1);
+    return make_activation([=](const at::Tensor &x) { return at::softplus(x, beta, threshold); },
+                           [=](const at::Tensor &g, const at::Tensor &x) {
+                               return at::softplus_backward(g, x, beta, threshold);
+                           });
 }
 
-Pointwise threshold(const Numbers &n) {
-    return [below = number(n, 0), value = number(n, 1)](const at::Tensor &x) {
-        return at::threshold(x, below, value);
-    };
+TapeOperatorPtr gelu(const Numbers &n) {
+    const std::string approximate = n.empty() ? "none" : n[0].toStringRef();
+    return make_activation([=](const at::Tensor &x) { return at::gelu(x, approximate); },
+                           [=](const at::Tensor &g, const at::Tensor &x) {
+                               return at::gelu_backward(g, x, approximate);
+                           });
 }
 
-Pointwise clamp(const Numbers &n) {
+TapeOperatorPtr threshold(const Numbers &n) {
+    const at::Scalar below = number(n, 0);
+    return make_activation([below, value = number(n, 1)](
+                               const at::Tensor &x) { return at::threshold(x, below, value); },
+                           [below](const at::Tensor &g, const at::Tensor &x) {
+                               return at::threshold_backward(g, x, below);
+                           });
+}
+
+// ---- others ----
+
+TapeOperatorPtr celu(const Numbers &n) {
+    return make_pointwise(
+        [alpha = number(n, 0)](const at::Tensor &x) { return at::celu(x, alpha); });
+}
+
+TapeOperatorPtr clamp(const Numbers &n) {
     require(!n.at(0).isTensor() && !n.at(1).isTensor());
-    return [low = maybe_number(n, 0), high = maybe_number(n, 1)](const at::Tensor &x) {
-        return at::clamp(x, low, high);
-    };
+    return make_pointwise([low = maybe_number(n, 0), high = maybe_number(n, 1)](
+                              const at::Tensor &x) { return at::clamp(x, low, high); });
 }
 
-Pointwise clamp_min(const Numbers &n) {
-    return [low = number(n, 0)](const at::Tensor &x) { return at::clamp_min(x, low); };
+TapeOperatorPtr clamp_min(const Numbers &n) {
+    return make_pointwise(
+        [low = number(n, 0)](const at::Tensor &x) { return at::clamp_min(x, low); });
 }
 
-Pointwise clamp_max(const Numbers &n) {
-    return [high = number(n, 0)](const at::Tensor &x) { return at::clamp_max(x, high); };
+TapeOperatorPtr clamp_max(const Numbers &n) {
+    return make_pointwise(
+        [high = number(n, 0)](const at::Tensor &x) { return at::clamp_max(x, high); });
 }
 
-Pointwise hardshrink(const Numbers &n) {
-    return [threshold = number(n, 0)](const at::Tensor &x) { return at::hardshrink(x, threshold); };
+TapeOperatorPtr hardshrink(const Numbers &n) {
+    return make_pointwise(
+        [threshold = number(n, 0)](const at::Tensor &x) { return at::hardshrink(x, threshold); });
 }
 
-Pointwise softshrink(const Numbers &n) {
-    return [threshold = number(n, 0)](const at::Tensor &x) { return at::softshrink(x, threshold); };
+TapeOperatorPtr softshrink(const Numbers &n) {
+    return make_pointwise(
+        [threshold = number(n, 0)](const at::Tensor &x) { return at::softshrink(x, threshold); });
 }
 
-Pointwise power(const Numbers &n) {
-    return [exponent = number(n, 0)](const at::Tensor &x) { return at::pow(x, exponent); };
+TapeOperatorPtr power(const Numbers &n) {
+    return make_pointwise(
+        [exponent = number(n, 0)](const at::Tensor &x) { return at::pow(x, exponent); });
 }
 
-const std::unordered_map<std::string, MakePointwise> &pointwise_functions() {
-    static const std::unordered_map<std::string, MakePointwise> functions = {
-        {"aten::relu6", plain<at::relu6>},
-        {"aten::silu", plain<at::silu>},
-        {"aten::mish", plain<at::mish>},
-        {"aten::hardswish", plain<at::hardswish>},
-        {"aten::hardsigmoid", plain<at::hardsigmoid>},
+const std::unordered_map<std::string, MakeOperator> &functions_by_name() {
+    static const std::unordered_map<std::string, MakeOperator> functions = {
+        {"aten::relu", made<make_relu>},
+        {"aten::sigmoid", made<make_sigmoid>},
+        {"aten::tanh", made<make_tanh>},
+        {"aten::relu6", relu6},
+        {"aten::silu", activation<at::silu, at::silu_backward>},
+        {"aten::mish", activation<at::mish, at::mish_backward>},
+        {"aten::hardswish", activation<at::hardswish, at::hardswish_backward>},
+        {"aten::hardsigmoid", activation<at::hardsigmoid, at::hardsigmoid_backward>},
         {"aten::selu", plain<at::selu>},
         {"aten::log_sigmoid", plain<at::log_sigmoid>},
         {"aten::exp", plain<at::exp>},
@@ -145,37 +192,22 @@ const std::unordered_map<std::string, MakePointwise> &pointwise_functions() {
     return functions;
 }
 
-void put_unary(TapeRecorder &r, const Node *node, TapeOperatorPtr op) {
-    const Seen operand = r.seen(node->input(0));
-    r.put(node, std::move(op), {operand.value}, operand.layout);
-}
-
-void put_pointwise(TapeRecorder &r, const Node *node, MakePointwise make) {
-    Numbers numbers;
-    for (const Value *input : node->inputs().slice(1))
-        numbers.push_back(r.constant(input));
-    put_unary(r, node, make_pointwise(make(numbers)));
-}
-
 } // namespace
 
-bool apply_function_rule(TapeRecorder &recorder, const Node *node) {
+bool apply_function_rule(TapeRecorder &r, const Node *node) {
     std::string name = node->kind().toQualString();
     if (node->outputs().size() != 1 || node->inputs().empty())
         return false;
     if (works_in_place(node))
         name.pop_back();
-    const auto function = pointwise_functions().find(name);
-    if (name == "aten::relu")
-        put_unary(recorder, node, make_relu());
-    else if (name == "aten::sigmoid")
-        put_unary(recorder, node, make_sigmoid());
-    else if (name == "aten::tanh")
-        put_unary(recorder, node, make_tanh());
-    else if (function != pointwise_functions().end())
-        put_pointwise(recorder, node, function->second);
-    else
+    const auto make = functions_by_name().find(name);
+    if (make == functions_by_name().end())
         return false;
+    Numbers numbers;
+    for (const Value *input : node->inputs().slice(1))
+        numbers.push_back(r.constant(input));
+    const Seen operand = r.seen(node->input(0));
+    r.put(node, make->second(numbers), {operand.value}, operand.layout);
     return true;
 }
 

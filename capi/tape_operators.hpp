@@ -99,6 +99,10 @@ TapeOperatorPtr make_relu();
 TapeOperatorPtr make_sigmoid();
 TapeOperatorPtr make_tanh();
 TapeOperatorPtr make_pointwise(const Pointwise &function);
+// With its derivative at x, times a gradient.
+using PointwiseBackward =
+    std::function<at::Tensor(const at::Tensor &gradient, const at::Tensor &x)>;
+TapeOperatorPtr make_activation(const Pointwise &function, const PointwiseBackward &backward);
 struct TapeBatchNorm {
     MaybeTensor weight, bias;
     at::Tensor mean, variance;

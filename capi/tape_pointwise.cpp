@@ -119,6 +119,31 @@ class FromResult final : public PointwiseOperator {
     Backward backward_;
 };
 
+// A function whose derivative libtorch has as an operator; keeps its operand.
+class Activation final : public PointwiseOperator {
+  public:
+    Activation(const Pointwise &function, const PointwiseBackward &backward)
+        : function_(function), backward_(backward) {}
+
+    at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
+                       Saved &saved) const override {
+        saved = {operands[0]};
+        return function_(operands[0]);
+    }
+
+    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
+        const at::Tensor &x = how.saved[0];
+        if (how.neurons == 1)
+            return {backward_(gradient, x)};
+        const at::Tensor derivative = backward_(at::ones_like(x), x);
+        return {how.by_neuron(gradient).mul(derivative).flatten(0, 1)};
+    }
+
+  private:
+    Pointwise function_;
+    PointwiseBackward backward_;
+};
+
 // Any function of single elements; keeps its derivative, which autograd finds.
 class Elementwise final : public PointwiseOperator {
   public:
@@ -230,6 +255,10 @@ TapeOperatorPtr make_tanh() { return std::make_unique<FromResult>(at::tanh_, at:
 
 TapeOperatorPtr make_pointwise(const Pointwise &function) {
     return std::make_unique<Elementwise>(function);
+}
+
+TapeOperatorPtr make_activation(const Pointwise &function, const PointwiseBackward &backward) {
+    return std::make_unique<Activation>(function, backward);
 }
 
 TapeOperatorPtr make_batch_norm(const TapeBatchNorm &norm) {

@@ -1,3 +1,4 @@
+#include "max_pool.hpp"
 #include "tape_operators.hpp"
 
 #include <limits>
@@ -37,7 +38,7 @@ class MaxPool final : public TapeOperator {
                        Saved &saved) const override {
         const WindowStep step(windows_, out, round_up_);
         const at::Tensor padded = step.pad(operands[0], -std::numeric_limits<double>::infinity());
-        auto [result, places] = pool(padded, step);
+        auto [result, places] = pool(padded, step, out);
         saved = {places};
         return result;
     }
@@ -61,10 +62,13 @@ class MaxPool final : public TapeOperator {
     }
 
   private:
-    std::tuple<at::Tensor, at::Tensor> pool(const at::Tensor &padded,
-                                            const WindowStep &step) const {
+    std::tuple<at::Tensor, at::Tensor> pool(const at::Tensor &padded, const WindowStep &step,
+                                            const Region &out) const {
         const bool round_up = round_up_ && step.pads.empty();
         const auto &[kernel, stride, dilation] = arguments_;
+        if (can_max_pool(padded))
+            return max_pool(padded, {kernel, stride, dilation, step.padding}, out[0].count,
+                            out[1].count);
         switch (windows_.size()) {
         case 1:
             return at::max_pool1d_with_indices(padded, kernel, stride, step.padding, dilation,
