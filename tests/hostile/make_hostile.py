@@ -46,6 +46,8 @@ def zips():
     yield "refused", "zip_size_4g", first(central={"size": 0xfffffffe, "compressed": 0xfffffffe})
     yield "refused", "zip_expands", first(central={"size": 0xfffffffe, "method": 8})
     yield "either", "zip_local_size_differs", first(local={"size": 1, "compressed": 1})
+    yield "refused", "zip_stored_longer", pack(
+        plain[:-1] + [{**plain[-1], "central": {"size": 256}}])
     yield "refused", "zip_wrong_checksum", first(central={"crc": 1})
     yield "refused", "zip_encrypted", first(central={"flags": 1}, local={"flags": 1})
     yield "refused", "zip_unknown_method", first(central={"method": 99}, local={"method": 99})
@@ -53,7 +55,10 @@ def zips():
     yield "refused", "zip_offset_beyond", first(central={"offset": 0xfffffff0})
     yield "refused", "zip_offset_of_directory", first(central={"offset": 2000})
     zip64 = struct.pack("<HHQQ", 1, 16, 1 << 60, 1 << 60)
+    far = struct.pack("<HHQQQ", 1, 24, 2, 2, 1 << 40)
     full = 0xffffffff
+    yield "refused", "zip64_far", pack(plain[:-1] + [{**plain[-1], "central": {
+        "size": full, "compressed": full, "offset": full, "extra": far}}])
     yield "refused", "zip64_huge", first(
         central={"size": full, "compressed": full, "extra": zip64})
     yield "refused", "zip64_cut", first(
