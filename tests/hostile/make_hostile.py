@@ -199,6 +199,18 @@ def calls(levels, width=1):
     return made
 
 
+def calls_below(levels, ifs, summands):
+    """A function that calls one that calls one …, inside so many blocks and of a sum."""
+    made = module("return __torch__.f0(x, )")
+    for i in range(levels):
+        inner = f"__torch__.f{i + 1}(x, )" if i + 1 < levels else "x"
+        heads = "".join(f"{' ' * j}  if True:\n" for j in range(ifs))
+        tails = "".join(f"{' ' * j}  else:\n{' ' * j}   y = x\n" for j in reversed(range(ifs)))
+        made += (f"def f{i}(x: Tensor) -> Tensor:\n{heads}{' ' * ifs}  y = {inner}{' + x' * summands}\n"
+                 f"{tails}  return y\n")
+    return made
+
+
 def class_chain(levels):
     made = module("return x", "a : Optional[__torch__.C0]")
     return made + "".join(
@@ -224,6 +236,9 @@ def codes():
     yield "loads", "code_sum", program(module("return x" + " + x" * 300))
     yield "loads", "code_calls", program(calls(200))
     yield "refused", "code_deep_calls", program(calls(3000))
+    yield "loads", "code_calls_in_ifs", program(calls_below(50, 5, 5))
+    yield "refused", "code_deep_calls_in_ifs", program(calls_below(200, 60, 0))
+    yield "refused", "code_deep_calls_in_sums", program(calls_below(200, 0, 100))
     yield "refused", "code_deep_classes", program(class_chain(2000), module_pickle(a=b"N"))
     yield "loads", "code_ifs", program(module(nested_ifs(100, "  ")))
     yield "refused", "code_deep_ifs", program(module(nested_ifs(1000, " ")))
