@@ -48,7 +48,9 @@ Seen add_offset(TapeRecorder &r, const Seen &seen, const at::Tensor &offset) {
 void product_and_offset(TapeRecorder &r, const Node *node) {
     require(r.constant(node->input(3)).toScalar().equal(1) &&
             r.constant(node->input(4)).toScalar().equal(1));
-    const Seen product = add_product(r, r.seen(node->input(1)), r.seen(node->input(2)));
+    const Seen first = r.seen(node->input(1));
+    require(first.layout.sizes.size() == 3);
+    const Seen product = add_product(r, first, r.seen(node->input(2)));
     r.put_new(node->output(), add_offset(r, product, r.weight(node->input(0))));
 }
 

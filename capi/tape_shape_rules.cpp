@@ -64,6 +64,7 @@ void unflatten(TapeRecorder &r, const Node *node) {
     const auto dim = static_cast<int64_t>(dim_of(r, node->input(1), sizes.size()));
     const Sizes parts =
         complete(r.constant(node->input(2)).toIntVector(), sizes[static_cast<size_t>(dim)]);
+    require(!parts.empty());
     sizes.erase(sizes.begin() + dim);
     sizes.insert(sizes.begin() + dim, parts.begin(), parts.end());
     put_reshape(r, node, sizes);
@@ -148,7 +149,7 @@ void channel_shuffle(TapeRecorder &r, const Node *node) {
     const size_t operand = r.tensor(node->input(0));
     const Sizes sizes = r.sizes(node->input(0));
     const int64_t groups = r.constant(node->input(1)).toInt();
-    require(groups > 0 && sizes[1] % groups == 0);
+    require(sizes.size() > 2 && groups > 0 && sizes[1] % groups == 0);
     Sizes split = sizes;
     split[1] = sizes[1] / groups;
     split.insert(split.begin() + 1, groups);

@@ -55,7 +55,8 @@ c10::IValue argument_for(const TapeRecorder &r, const Node *node, size_t i, size
     const c10::IValue value = r.constant(node->input(i));
     if (value.isIntList()) {
         std::vector<int64_t> one(n, 1);
-        one[dim] = r.ints(node->input(i), n)[dim];
+        require(value.toIntVector().size() == n);
+        one[dim] = value.toIntVector()[dim];
         return one;
     }
     if (value.isDoubleList()) {

@@ -131,7 +131,8 @@ void average_pool(TapeRecorder &r, const Node *node) {
 void adaptive_average_pool(TapeRecorder &r, const Node *node) {
     const Sizes operand = r.sizes(node->input(0));
     require(operand.size() >= 3);
-    const auto size = r.ints(node->input(1), operand.size() - 2);
+    const Sizes size = r.constant(node->input(1)).toIntVector();
+    require(size.size() == operand.size() - 2);
     Sizes result{operand[0], operand[1]};
     result.insert(result.end(), size.begin(), size.end());
     const Pool pool = [size](const at::Tensor &whole) {
@@ -241,7 +242,7 @@ Seen add_channel_pad(TapeRecorder &r, const Seen &seen, int64_t before, int64_t 
 void put_constant_pad(TapeRecorder &r, const Node *node, double value) {
     Seen operand = r.seen(node->input(0));
     auto list = r.constant(node->input(1)).toIntVector();
-    require(list.size() % 2 == 0);
+    require(list.size() % 2 == 0 && list.size() <= 2 * operand.layout.sizes.size());
     if (are_all(list, 0))
         return r.put_copy(node, node->input(0));
     require(operand.layout.is_plain());
@@ -260,7 +261,7 @@ void put_pad(TapeRecorder &r, const Node *node, const std::string &mode, double 
         return put_constant_pad(r, node, value);
     const size_t n = r.sizes(node->input(0)).size() - 2;
     const auto list = r.constant(node->input(1)).toIntVector();
-    require(list.size() == 2 * n);
+    require(value == 0 && list.size() == 2 * n);
     const Pads pads = read_pads(list, n);
     if (mode == "reflect")
         put_gather_pad(r, node, pads, mirrored, 1);

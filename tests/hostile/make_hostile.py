@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Writes hostile and damaged model files, the same ones every time: make_hostile.py FOLDER
 
-expected.txt lists each with what is to come of it: "refused", "loads", or "either", which also
-leaves open what running it gives. Needs nothing but Python.
+expected.txt lists each with what is to come of it: "refused", "loads", "raises" (it loads, but
+running it is an error, on fast paths too), or "either", which also leaves open what running it gives.
+Needs nothing but Python.
 """
 
 import os
@@ -288,6 +289,45 @@ def codes():
         yield ("either" if what == "quote" else "refused"), f"code_{what}", program(code)
 
 
+def raises():
+    """What libtorch's operators refuse, however harmless it looks."""
+    image, rows = "torch.reshape(x, [2, 1, 2, 3])", "torch.reshape(x, [2, 3, 2])"
+    columns = f"torch.transpose({rows}, 1, 2)"
+    for i, expression in enumerate((
+            "constant_pad_nd(x, [0, 0, 0, 0, 0, 0, 0, 0], 0)",
+            'pad(torch.unsqueeze(x, 1), [1, 2], "reflect", 5.)', "dropout(x, 2., False)",
+            "dropout(x, -1., False)", "contiguous(x, memory_format=2)",
+            f"contiguous({image}, memory_format=3)", "clone(x, memory_format=2)",
+            "to(x, 6, False, False, 2)", "channel_shuffle(x, 3)", "unflatten(torch.slice(x, 1, 0, 1, 1), 1, [])",
+            f"adaptive_avg_pool2d({image}, [1])", f"upsample_nearest2d({image}, [4], None)",
+            f"bmm({rows}, torch.ones([2, 4]))", f"mm({rows}, torch.ones([2, 4]))",
+            f"mm({rows}, {columns})", f"bmm(torch.unsqueeze({rows}, 1), torch.unsqueeze({columns}, 1))",
+            f"baddbmm(torch.ones([1]), torch.unsqueeze({rows}, 1), torch.unsqueeze({columns}, 1), "
+            "beta=1, alpha=1)",
+            f'einsum("abc,adc->abd", [{rows}, {rows}], path=[5, 9])',
+            f'einsum("abc,adc->abd", [{rows}, {rows}], path=[0])')):
+        yield "raises", f"raises_{i}", program(module(f"return torch.{expression}"))
+    # Of what depends on the input's sizes no constant is made beforehand.
+    state = "torch.select(torch.stack([torch.zeros({0}), torch.zeros({0})]), 0, torch.size(x, 0) - 2)"
+    for i, states in enumerate(("[5, 7, 9]", "[2, 2, 2]", "[1, 2, 3]", "[1, 2, 2], dtype=7")):
+        made = state.format(states)
+        yield "raises", f"raises_states_{i}", program(recurrent(f"[{made}, {made}]"))
+    made = state.format("[1, 2, 2]")
+    yield "raises", "raises_one_state", program(recurrent(f"[{made}]"))
+    yield "raises", "raises_three_states", program(recurrent(f"[{made}, {made}, {made}]"))
+    yield "loads", "states", program(recurrent(f"[{made}, {made}]"))
+    for i, (dividend, divisor) in enumerate((("6", "torch.size(x, 1) - 6"),
+                                             ("-9223372036854775807 - 1", "torch.size(x, 1) - 7"))):
+        for operator in ("remainder", "floordiv"):
+            yield "raises", f"raises_{operator}_{i}", program(
+                module(f"return torch.mul(x, torch.{operator}({dividend}, {divisor}))"))
+
+
+def recurrent(states):
+    """An LSTM with two features and two states."""
+    return module("w = torch.ones([8, 2])\nb = torch.zeros([torch.size(x, 0) + 6])\n"
+                  f"y, h, c = torch.lstm(torch.reshape(x, [2, 3, 2]), {states}, [w, w, b, b], "
+                  "True, 1, 0., False, False, True)\nreturn y")
 def windows(huge, least):
     """Calls that slide windows over an image, or normalise it, with numbers that make no sense."""
     image, weight = "torch.reshape(x, [1, 1, 2, 6])", "torch.ones([1, 1, 1, 1])"
@@ -455,7 +495,7 @@ def main(folder):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "expected.txt"), "w") as expected:
         cases = [("loads", "good", program())]
-        for kind in (zips, pickles, codes, shapes, classes, source_ranges, flips):
+        for kind in (zips, pickles, codes, raises, shapes, classes, source_ranges, flips):
             cases.extend(kind())
         for outcome, case, data in cases:
             file = "".join(c if c.isalnum() else "_" for c in case) + ".pt"
