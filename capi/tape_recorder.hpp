@@ -103,6 +103,7 @@ class TapeRecorder {
                        std::vector<Recorded> items);
     Recorded make_container(Recorded::Kind kind, std::vector<Recorded> items);
     void count_items(size_t items); // that are moved or made: a program may not double them forever
+    void count_bytes(size_t bytes) const; // of constants that are made: nor those
 
   private:
     // A tensor of the program: it is one of the tape's values, and another after being written to.
@@ -150,6 +151,7 @@ class TapeRecorder {
     std::vector<Recorded> handed_; // at the site that is reached next
     size_t n_visited_ = 0;
     size_t n_items_ = 0;
+    mutable size_t n_bytes_ = 0;
 };
 
 // What puts a node on the tape that computes with tensors.

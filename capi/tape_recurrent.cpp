@@ -41,7 +41,8 @@ class Recurrent : public TapeOperator {
     }
 
     double cost(const Region & /*out*/) const override {
-        return static_cast<double>(operand_[1] * (how_.of_input.numel() + how_.of_state.numel()));
+        return static_cast<double>(operand_[1]) * (static_cast<double>(how_.of_input.numel()) +
+                                                   static_cast<double>(how_.of_state.numel()));
     }
 
     // The gates, and the operand and the states by time.

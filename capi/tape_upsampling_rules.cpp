@@ -103,6 +103,7 @@ at::Tensor weights_of(const TapeRecorder &r, const Node *node, size_t dim, int64
     require(product_of(size, result) <= kMostElements);
     at::Tensor weights = ask(r, node, dim, at::eye(size, options));
     require(!is_ambiguous(node, weights));
+    r.count_bytes(weights.nbytes());
     return weights;
 }
 

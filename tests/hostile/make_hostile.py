@@ -380,6 +380,12 @@ def shapes():
             f"torch.select(torch.unbind(x, 1)[5], 0, {least})", "torch.linear(x, x, x)",
             "torch.add(x, x, alpha=1, out=torch.zeros([2, 6]))",
             f"torch.expand(torch.unsqueeze(torch.unsqueeze(x, 2), 3), [2, 6, {1 << 30}, {1 << 28}])",
+            f"torch.split(torch.expand(torch.slice(x, 1, 0, 1, 1), [2, {1 << 61}]), 1, 1)[0]",
+            f"torch.chunk(torch.expand(torch.slice(x, 1, 0, 1, 1), [2, {1 << 61}]), {huge}, 1)[0]",
+            "torch.conv2d(torch.reshape(x, [2, 1, 2, 3]), torch.ones([1, 1, 2, 2]), None, "
+            "[30000, 30000], [30000, 30000], [1, 1], 1)",
+            "torch.avg_pool2d(torch.reshape(x, [2, 1, 2, 3]), [60000, 60000], [60000, 60000], "
+            "[30000, 30000], False, True, None)",
             *(f"torch.{call}" for call in windows(huge, least)))):
         yield "either", f"shape_{i}", program(module(f"return {expression}"))
     start = "l = annotate(List[Tensor], [x, x])\n"
@@ -391,6 +397,12 @@ def shapes():
                                ("slices", 99999, "l = torch.slice(l, None, None, -1)")):
         yield "loads", f"list_{what}", program(
             module(f"{start}for i in range({rounds}):\n  {body}\nreturn l[-1]"))
+    yield "loads", "constants_grow", program(module(
+        "y = x\nfor i in range(280):\n  z = torch.constant_pad_nd(x, [0, 1000000], 0.5)\n"
+        "return torch.relu(x)"))
+    yield "either", "nested_tensor", program(module(
+        "m = torch._nested_from_padded(torch.ones([3, 6, 6]), torch.tensor([[3, 6], [3, 6], [3, 6]]))\n"
+        "return torch.add(x, 1)"))
     for what, body in (("far", f"y = l[{huge}]"), ("least", f"y = l[{least}]"),
                        ("step", f"y = torch.slice(l, {least}, {huge}, {least})[0]"),
                        ("pops", "y = torch.pop(l)\n_0 = torch.pop(l)\n_1 = torch.pop(l)")):
