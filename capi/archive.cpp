@@ -174,14 +174,17 @@ class Archive {
     void add_record(zip_uint64_t index) {
         zip_stat_t stat;
         zip_stat_init(&stat);
-        constexpr zip_uint64_t kNeeded =
-            ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_CRC;
+        constexpr zip_uint64_t kNeeded = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE |
+                                         ZIP_STAT_COMP_METHOD | ZIP_STAT_CRC;
         if (zip_stat_index(zip_, index, 0, &stat) != 0 || (stat.valid & kNeeded) != kNeeded)
             bad_file(name_, "is damaged: its directory is incomplete");
         const std::string path = stat.name;
         // Sizes are only the directory's word; a stored record has to lie inside the file.
         if (stat.comp_size > cursor_.source->size())
             bad_file(name_, "is damaged: record '" + path + "' is larger than the file");
+        // libtorch's reader takes as many bytes of it as there are said to be once it is expanded.
+        if (stat.comp_method == ZIP_CM_STORE && stat.size != stat.comp_size)
+            bad_file(name_, "is damaged: record '" + path + "' is not as long as its bytes");
         if (stat.size > kFreelyInflated && stat.size / kLargestInflation > stat.comp_size)
             bad_file(name_, "expands without bound: record '" + path + "' grows from " +
                                 std::to_string(stat.comp_size) + " to " +

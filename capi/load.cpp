@@ -4,28 +4,12 @@
 #include "capi.h"
 #include "handles.hpp"
 #include "script_model.hpp"
+#include "source_adapter.hpp"
 #include "type_check.hpp"
 
 using namespace neurotap;
 
 namespace {
-
-// libtorch reads through the same source that was checked.
-class SourceAdapter : public caffe2::serialize::ReadAdapterInterface {
-  public:
-    explicit SourceAdapter(std::shared_ptr<ByteSource> source) : source_(std::move(source)) {}
-
-    size_t size() const override { return source_->size(); }
-
-    size_t read(uint64_t position, void *buffer, size_t count,
-                const char * /*what*/) const override {
-        source_->read(position, buffer, count);
-        return count;
-    }
-
-  private:
-    std::shared_ptr<ByteSource> source_;
-};
 
 torch::jit::Module parse(const std::shared_ptr<ByteSource> &source, const at::Device &device) {
     try {

@@ -21,7 +21,7 @@ class MatrixProduct final : public TapeOperator {
     }
 
     double cost(const Region &out) const override {
-        return static_cast<double>(channels_ * count_positions(out) * inner_);
+        return static_cast<double>(channels_ * count_positions(out)) * static_cast<double>(inner_);
     }
 
     at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,

@@ -10,11 +10,18 @@ using torch::jit::Value;
 // A state, or zeros.
 using State = c10::optional<Seen>;
 
-State read_state(const TapeRecorder &r, const Recorded &state) {
-    if (state.kind == Recorded::Kind::kTensor)
-        return r.seen(state);
-    require_zeros(state);
-    return c10::nullopt;
+// Of the cell that the node is: [examples, states], as the weight of the state has them.
+State read_state(const TapeRecorder &r, const Node *node, const Recorded &state) {
+    const Sizes input = r.seen(node->input(0)).layout.sizes;
+    const at::Tensor of_state = r.weight(node->input(3));
+    require(input.size() == 2 && of_state.dim() == 2);
+    const Sizes sizes{input[0], of_state.size(1)};
+    if (state.kind != Recorded::Kind::kTensor) {
+        require_zeros(r, state, sizes);
+        return c10::nullopt;
+    }
+    require(r.seen(state).layout.sizes == sizes);
+    return r.seen(state);
 }
 
 // What a cell makes of its input and of its state: all gates, side by side.
@@ -39,7 +46,7 @@ struct Gates {
 Gates add_gates(TapeRecorder &r, const Node *node, const State &state, int64_t n_gates) {
     const at::Tensor of_input = r.weight(node->input(2));
     const at::Tensor of_state = r.weight(node->input(3));
-    require(of_state.dim() == 2 && of_state.size(0) == product_of(n_gates, of_state.size(1)));
+    require(of_state.size(0) == product_of(n_gates, of_state.size(1)));
     const MaybeTensor bias = r.bias(node->input(5), of_state.size(0));
     Gates gates{
         add_linear(r, r.seen(node->input(0)), of_input, r.bias(node->input(4), of_state.size(0))),
@@ -59,8 +66,8 @@ Seen add_tanh(TapeRecorder &r, const Seen &seen) { return add_pointwise(r, seen,
 void lstm_cell(TapeRecorder &r, const Node *node) {
     const auto states = r.items(node->input(1));
     require(states.size() == 2);
-    const State cell = read_state(r, states[1]);
-    const Gates gates = add_gates(r, node, read_state(r, states[0]), 4);
+    const State cell = read_state(r, node, states[1]);
+    const Gates gates = add_gates(r, node, read_state(r, node, states[0]), 4);
     const Seen all = gates.all(r);
     const Seen in = add_sigmoid(r, gates.part(r, all, 0));
     Seen next = add_elementwise_product(r, in, add_tanh(r, gates.part(r, all, 2)));
@@ -75,7 +82,7 @@ void lstm_cell(TapeRecorder &r, const Node *node) {
 
 // new + z (state - new), where new = tanh(input + r state)
 void gru_cell(TapeRecorder &r, const Node *node) {
-    const State state = read_state(r, r.at(node->input(1)));
+    const State state = read_state(r, node, r.at(node->input(1)));
     const Gates gates = add_gates(r, node, state, 3);
     const Seen all = gates.all(r);
     const Seen reset = add_sigmoid(r, gates.part(r, all, 0));
@@ -95,7 +102,7 @@ void gru_cell(TapeRecorder &r, const Node *node) {
 }
 
 template <TapeOperatorPtr (*make)()> void plain_cell(TapeRecorder &r, const Node *node) {
-    const Gates gates = add_gates(r, node, read_state(r, r.at(node->input(1))), 1);
+    const Gates gates = add_gates(r, node, read_state(r, node, r.at(node->input(1))), 1);
     r.put_new(node->output(), add_pointwise(r, gates.all(r), make()));
 }
 

@@ -86,6 +86,7 @@ Seen as_matrices(TapeRecorder &r, const Seen &seen, const std::string &letters,
 
 // equation, operands, maybe path
 void einsum(TapeRecorder &r, const Node *node) {
+    require(node->inputs().size() < 3 || r.constant(node->input(2)).isNone());
     const Equation equation = read_equation(r.constant(node->input(0)).toStringRef());
     const auto &operands = r.items(node->input(1));
     require(operands.size() == 2);

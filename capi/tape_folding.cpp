@@ -83,7 +83,10 @@ void TapeRecorder::forget_memory_of(const at::Tensor &tensor) {
 }
 
 at::Tensor TapeRecorder::lasting(const at::Tensor &tensor) const {
-    return is_own(tensor) ? tensor.clone() : tensor;
+    if (!is_own(tensor))
+        return tensor;
+    count_bytes(tensor.nbytes());
+    return tensor.clone();
 }
 
 // Into a tensor that was made while recording, and into nothing else.
@@ -133,8 +136,10 @@ bool TapeRecorder::fold(const Node *node) {
         if (!result.isTensor() || !result.toTensor().has_storage())
             continue;
         require(result.toTensor().nbytes() <= kLargestFolded);
-        if (!is_alias_of_any(result.toTensor(), inputs))
-            own_.insert(result.toTensor().storage().unsafeGetStorageImpl());
+        if (is_alias_of_any(result.toTensor(), inputs))
+            continue;
+        count_bytes(result.toTensor().nbytes());
+        own_.insert(result.toTensor().storage().unsafeGetStorageImpl());
     }
     for (size_t i = 0; i < node->outputs().size(); ++i)
         put_recorded(node->output(i), Recorded::of(stack.at(i)));
@@ -143,6 +148,7 @@ bool TapeRecorder::fold(const Node *node) {
 
 void TapeRecorder::put_own(const Node *node, const at::Tensor &made) {
     require(made.nbytes() <= kLargestFolded);
+    count_bytes(made.nbytes());
     own_.insert(made.storage().unsafeGetStorageImpl());
     put_constant(node, made);
 }

@@ -104,6 +104,7 @@ constexpr TapeRule kRules[] = {
 Seen add_joined(TapeRecorder &r, const std::vector<Joined> &all, size_t dim) {
     if (all.size() == 1 && all[0].seen)
         return *all[0].seen;
+    r.count_items(all.size());
     const Layout like = first_layout(all);
     Layout result = like;
     result.sizes[dim] = 0;

@@ -148,12 +148,13 @@ void put_converted(TapeRecorder &r, const Node *node) {
     r.put_new(node->output(), seen);
 }
 
-// input, dtype, non_blocking, copy, …
+// input, dtype, non_blocking, copy, maybe memory_format
 void convert(TapeRecorder &r, const Node *node) {
     const std::string &overload = node->maybeSchema()->overload_name();
     require(r.is_tensor(node->input(0)) && (overload == "dtype" || overload == "prim_dtype"));
     require(r.constant(node->input(1)).toInt() == static_cast<int64_t>(r.dtype()));
     require(!r.constant(node->input(3)).toBool());
+    require(node->inputs().size() < 5 || r.constant(node->input(4)).isNone());
     put_converted(r, node);
 }
 

@@ -108,6 +108,7 @@ class TapeRecorder {
                        std::vector<Recorded> items);
     Recorded make_container(Recorded::Kind kind, std::vector<Recorded> items);
     void count_items(size_t items); // that are moved or made: a program may not double them forever
+    void count_bytes(size_t bytes) const; // of constants that are made: nor those
 
   private:
     // A tensor of the program: it is one of the tape's values, and another after being written to.
@@ -159,6 +160,7 @@ class TapeRecorder {
     std::vector<Recorded> handed_; // at the site that is reached next
     size_t n_visited_ = 0;
     size_t n_items_ = 0;
+    mutable size_t n_bytes_ = 0;
 };
 
 // What puts a node on the tape that computes with tensors.
@@ -222,8 +224,8 @@ Seen add_elementwise_product(TapeRecorder &recorder, const Seen &a, const Seen &
 Seen add_offset(TapeRecorder &recorder, const Seen &seen, const at::Tensor &offset);
 Seen add_factor(TapeRecorder &recorder, const Seen &seen, const at::Tensor &factor);
 
-// tape_recurrent_rules.cpp: a state that is one of zeros.
-void require_zeros(const Recorded &state);
+// tape_recurrent_rules.cpp: a state of these sizes that is one of zeros.
+void require_zeros(const TapeRecorder &recorder, const Recorded &state, const Sizes &sizes);
 void einsum(TapeRecorder &recorder, const torch::jit::Node *node); // tape_einsum_rule.cpp
 
 // The dimension that an argument names, counted from the front, of so many.

@@ -13,6 +13,8 @@ namespace {
 
 constexpr size_t kMostSteps = 100000;
 constexpr size_t kMostItems = 1000000;
+constexpr size_t kMostBytes = size_t{512} << 20;    // of constants that are made
+constexpr int64_t kMostElements = int64_t{1} << 40; // of a value, which need not be in memory
 
 constexpr int64_t kLongest = int64_t{1} << 40;     // dimension under a window
 constexpr int64_t kLargestStep = int64_t{1} << 31; // of a window
@@ -220,6 +222,7 @@ size_t TapeRecorder::add_value(const Sizes &sizes, bool differentiable) {
     int64_t elements = 1;
     for (const int64_t size : sizes)
         require(size > 0 && !__builtin_mul_overflow(elements, size, &elements));
+    require(elements <= kMostElements); // what is counted of them must not overflow
     tape_->values.push_back(sizes);
     tape_->differentiable.push_back(differentiable);
     return tape_->values.size() - 1;
@@ -369,6 +372,11 @@ void TapeRecorder::put_container(const Node *node, Kind kind, std::vector<Record
 void TapeRecorder::count_items(size_t items) {
     n_items_ += items;
     require(n_items_ <= kMostItems);
+}
+
+void TapeRecorder::count_bytes(size_t bytes) const {
+    require(bytes <= kMostBytes && n_bytes_ + bytes <= kMostBytes);
+    n_bytes_ += bytes;
 }
 
 Recorded TapeRecorder::make_container(Kind kind, std::vector<Recorded> items) {

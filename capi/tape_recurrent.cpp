@@ -41,7 +41,8 @@ class Recurrent : public TapeOperator {
     }
 
     double cost(const Region & /*out*/) const override {
-        return static_cast<double>(operand_[1] * (how_.of_input.numel() + how_.of_state.numel()));
+        return static_cast<double>(operand_[1]) * (static_cast<double>(how_.of_input.numel()) +
+                                                   static_cast<double>(how_.of_state.numel()));
     }
 
     // The gates, and the operand and the states by time.
@@ -297,9 +298,9 @@ class PlainRecurrent final : public Recurrent {
         const at::Tensor hidden = back.saved[kGates][time];
         const at::Tensor gradient =
             (back.gradient[time] + back.hidden).view({-1, hidden.size(0), hidden.size(1)});
-        const at::Tensor slope =
-            by_relu_ ? hidden.gt(0).to(hidden.scalar_type()) : 1 - hidden * hidden;
-        back.gates[time].copy_((gradient * slope).flatten(0, 1));
+        const at::Tensor at_gates = by_relu_ ? at::threshold_backward(gradient, hidden, 0)
+                                             : gradient * (1 - hidden * hidden);
+        back.gates[time].copy_(at_gates.flatten(0, 1));
         back.hidden = dense_product_back(back.gates[time], how_.of_state);
     }
 

@@ -10,7 +10,7 @@ using torch::jit::Value;
 // The arguments after the initial states are the same for all kinds of cells.
 struct Arguments {
     TapeCell cell;
-    std::vector<Recorded> weights;
+    std::vector<Recorded> states, weights;
     bool has_biases;
     size_t n_layers, n_directions;
     bool batch_first;
@@ -18,12 +18,14 @@ struct Arguments {
 
 // input, initial states, weights, has_biases, num_layers, dropout, train, bidirectional,
 // batch_first
-Arguments read_arguments(const TapeRecorder &r, const Node *node, TapeCell cell) {
+Arguments read_arguments(const TapeRecorder &r, const Node *node, TapeCell cell,
+                         const std::vector<Recorded> &states) {
     require(node->schema().overload_name() == "input" && r.device().is_cpu());
     require(!r.constant(node->input(6)).toBool() ||
             r.constant(node->input(5)).toScalar().toDouble() == 0);
     const int64_t layers = r.constant(node->input(4)).toInt();
     Arguments arguments{cell,
+                        states,
                         r.items(node->input(2)),
                         r.constant(node->input(3)).toBool(),
                         static_cast<size_t>(layers),
@@ -105,6 +107,9 @@ void put_recurrent(TapeRecorder &r, const Node *node, const Arguments &a) {
         }
         seen = add_joined(r, directions, 2);
     }
+    const Sizes &last = hidden[0].seen->layout.sizes;
+    for (const Recorded &state : a.states)
+        require_zeros(r, state, {static_cast<int64_t>(hidden.size()), last[0], last[2]});
     Sizes sizes = seen.layout.sizes;
     if (!a.batch_first)
         std::swap(sizes[0], sizes[1]);
@@ -115,16 +120,13 @@ void put_recurrent(TapeRecorder &r, const Node *node, const Arguments &a) {
 }
 
 void lstm(TapeRecorder &r, const Node *node) {
-    const Arguments arguments = read_arguments(r, node, TapeCell::kLstm);
-    for (const Recorded &state : r.items(node->input(1)))
-        require_zeros(state);
-    put_recurrent(r, node, arguments);
+    const auto &states = r.items(node->input(1));
+    require(states.size() == 2);
+    put_recurrent(r, node, read_arguments(r, node, TapeCell::kLstm, states));
 }
 
 template <TapeCell cell> void with_one_state(TapeRecorder &r, const Node *node) {
-    const Arguments arguments = read_arguments(r, node, cell);
-    require_zeros(r.at(node->input(1)));
-    put_recurrent(r, node, arguments);
+    put_recurrent(r, node, read_arguments(r, node, cell, {r.at(node->input(1))}));
 }
 
 constexpr TapeRule kRules[] = {
@@ -136,9 +138,11 @@ constexpr TapeRule kRules[] = {
 
 } // namespace
 
-void require_zeros(const Recorded &state) {
+void require_zeros(const TapeRecorder &r, const Recorded &state, const Sizes &sizes) {
     require(state.kind == Recorded::Kind::kConstant && state.constant.isTensor());
-    require(!state.constant.toTensor().any().item<bool>());
+    const at::Tensor &zeros = state.constant.toTensor();
+    require(zeros.defined() && zeros.scalar_type() == r.dtype() && zeros.device() == r.device());
+    require(zeros.sizes() == at::IntArrayRef(sizes) && !zeros.any().item<bool>());
 }
 
 TapeRules recurrent_rules() { return kRules; }

@@ -49,14 +49,20 @@ void put_product_of_columns(TapeRecorder &r, const Node *node) {
     r.put_new(node->output(), add_transposed(r, rows));
 }
 
-// rows, matrix; or matrix, columns; or two values
+// rows, matrix; or matrix, columns; or two values. Only matmul takes any number of dimensions.
 void matrix_product(TapeRecorder &r, const Node *node) {
-    if (r.is_tensor(node->input(0)) && r.is_tensor(node->input(1)))
-        return r.put_new(node->output(),
-                         add_product(r, r.seen(node->input(0)), r.seen(node->input(1))));
-    if (r.is_tensor(node->input(1)))
+    const bool is_bmm = node->kind() == torch::jit::aten::bmm;
+    const bool is_mm = node->kind() == torch::jit::aten::mm;
+    if (!r.is_tensor(node->input(0))) {
+        require(!is_mm && !is_bmm);
         return put_product_of_columns(r, node);
-    require(node->kind() != torch::jit::aten::mm || is_matrix(r, node->input(0)));
+    }
+    const Seen first = r.seen(node->input(0));
+    const size_t ndim = first.layout.sizes.size();
+    require((!is_mm || ndim == 2) && (!is_bmm || ndim == 3));
+    if (r.is_tensor(node->input(1)))
+        return r.put_new(node->output(), add_product(r, first, r.seen(node->input(1))));
+    require(!is_bmm);
     put_linear(r, node, node->input(0), matrix(r, node->input(1)), c10::nullopt);
 }
 
@@ -139,16 +145,34 @@ void instance_norm(TapeRecorder &r, const Node *node) {
 
 // input, p, train
 void dropout(TapeRecorder &r, const Node *node) {
-    require(!r.constant(node->input(2)).toBool() ||
-            r.constant(node->input(1)).toScalar().toDouble() == 0);
+    const double share = r.constant(node->input(1)).toScalar().toDouble();
+    require(share >= 0 && share <= 1 && (share == 0 || !r.constant(node->input(2)).toBool()));
     r.put_same(node, node->input(0));
 }
 
+// The order of elements in memory makes no difference here, but not every value can have each.
+void require_order(const TapeRecorder &r, const Value *value, const Value *order) {
+    const c10::IValue given = r.constant(order);
+    const auto format = given.isNone() ? at::MemoryFormat::Contiguous
+                                       : static_cast<at::MemoryFormat>(given.toInt());
+    const size_t ndim = r.seen(value).layout.sizes.size();
+    require(format == at::MemoryFormat::Contiguous ||
+            (format == at::MemoryFormat::ChannelsLast && ndim == 4) ||
+            (format == at::MemoryFormat::ChannelsLast3d && ndim == 5));
+}
+
+// input, memory_format
 void same_memory(TapeRecorder &r, const Node *node) {
+    require_order(r, node->input(0), node->input(1));
     r.put_view(node, node->input(0), r.seen(node->input(0)));
 }
 
-void copy(TapeRecorder &r, const Node *node) { r.put_copy(node, node->input(0)); }
+// input, memory_format
+void copy(TapeRecorder &r, const Node *node) {
+    if (r.constant(node->input(1)) != static_cast<int64_t>(at::MemoryFormat::Preserve))
+        require_order(r, node->input(0), node->input(1));
+    r.put_copy(node, node->input(0));
+}
 
 // input, slopes
 void prelu(TapeRecorder &r, const Node *node) {

@@ -64,6 +64,7 @@ void unflatten(TapeRecorder &r, const Node *node) {
     const auto dim = static_cast<int64_t>(dim_of(r, node->input(1), sizes.size()));
     const Sizes parts =
         complete(r.constant(node->input(2)).toIntVector(), sizes[static_cast<size_t>(dim)]);
+    require(!parts.empty());
     sizes.erase(sizes.begin() + dim);
     sizes.insert(sizes.begin() + dim, parts.begin(), parts.end());
     put_reshape(r, node, sizes);
@@ -167,8 +168,7 @@ void channel_shuffle(TapeRecorder &r, const Node *node) {
 void pixel_shuffle(TapeRecorder &r, const Node *node) {
     Sizes sizes = r.sizes(node->input(0));
     const int64_t factor = r.constant(node->input(1)).toInt();
-    require(sizes.size() == 4 && factor > 0 && factor <= sizes[1]);
-    require(sizes[1] % (factor * factor) == 0);
+    require(sizes.size() == 4 && factor > 0 && sizes[1] % product_of(factor, factor) == 0);
     sizes[1] /= factor * factor;
     sizes[2] *= factor;
     sizes[3] *= factor;
@@ -255,8 +255,10 @@ void put_split(TapeRecorder &r, const Node *node, size_t dim, const std::vector<
 // Parts of `size` places, the last with what is left.
 void put_even_split(TapeRecorder &r, const Node *node, size_t dim, int64_t size) {
     require(size > 0);
+    const int64_t places = sizes_seen(r, node)[dim];
+    r.count_items(static_cast<size_t>((places - 1) / size + 1));
     std::vector<int64_t> counts;
-    for (int64_t left = sizes_seen(r, node)[dim]; left > 0; left -= counts.back())
+    for (int64_t left = places; left > 0; left -= counts.back())
         counts.push_back(std::min(left, size));
     put_split(r, node, dim, counts);
 }

@@ -55,7 +55,8 @@ c10::IValue argument_for(const TapeRecorder &r, const Node *node, size_t i, size
     const c10::IValue value = r.constant(node->input(i));
     if (value.isIntList()) {
         std::vector<int64_t> one(n, 1);
-        one[dim] = r.ints(node->input(i), n)[dim];
+        require(value.toIntVector().size() == n);
+        one[dim] = value.toIntVector()[dim];
         return one;
     }
     if (value.isDoubleList()) {
@@ -102,6 +103,7 @@ at::Tensor weights_of(const TapeRecorder &r, const Node *node, size_t dim, int64
     require(product_of(size, result) <= kMostElements);
     at::Tensor weights = ask(r, node, dim, at::eye(size, options));
     require(!is_ambiguous(node, weights));
+    r.count_bytes(weights.nbytes());
     return weights;
 }
 

@@ -9,6 +9,20 @@ namespace {
 using torch::jit::Node;
 using torch::jit::Value;
 
+constexpr double kFewPadded = 1 << 16; // positions
+constexpr double kMostPadded = 64;     // for each that is there
+
+// Of a value that is mostly padding windows would take memory that libtorch does without.
+void require_little_padding(const SlidingWindows &windows) {
+    double there = 1;
+    double padded = 1;
+    for (const SlidingWindow &window : windows) {
+        there *= static_cast<double>(window.input);
+        padded *= static_cast<double>(window.input + 2 * window.before);
+    }
+    require(padded <= kFewPadded || padded <= kMostPadded * there);
+}
+
 // ---- convolutions ----
 
 struct ConvolutionInputs {
@@ -33,6 +47,7 @@ void put_convolution(TapeRecorder &r, const Node *node, const ConvolutionInputs 
         const int64_t padded = operand[i + 2] + how.before[i] + how.after[i];
         result.push_back(windows.back().outputs(0, padded, false));
     }
+    require_little_padding(windows);
     const TapeConvolution parts{weight, r.bias(node->input(2), kernel[0]), how.groups,
                                 r.weight_copies()};
     r.put_rows(node, make_convolution(windows, parts), result);
@@ -105,6 +120,7 @@ PoolWindows pool_windows(const TapeRecorder &r, const Node *node, const Value *d
             checked(SlidingWindow{kernel[i], stride[i], dilations[i], padding[i], operand[i + 2]}));
         pool.result.push_back(pool.windows.back().outputs(padding[i], operand[i + 2], round_up));
     }
+    require_little_padding(pool.windows);
     return pool;
 }
 
@@ -130,7 +146,8 @@ void average_pool(TapeRecorder &r, const Node *node) {
 void adaptive_average_pool(TapeRecorder &r, const Node *node) {
     const Sizes operand = r.sizes(node->input(0));
     require(operand.size() >= 3);
-    const auto size = r.ints(node->input(1), operand.size() - 2);
+    const Sizes size = r.constant(node->input(1)).toIntVector();
+    require(size.size() == operand.size() - 2);
     Sizes result{operand[0], operand[1]};
     result.insert(result.end(), size.begin(), size.end());
     const Pool pool = [size](const at::Tensor &whole) {
@@ -197,6 +214,7 @@ void put_gather_pad(TapeRecorder &r, const Node *node, const Pads &pads,
         const int64_t most = std::min(size - spare, kMostPadding);
         require(pads.before[i] > -size && pads.before[i] <= most);
         require(pads.after[i] > -size && pads.after[i] <= most && size <= kMostPositions);
+        r.count_bytes(static_cast<size_t>(size + 2 * kMostPadding) * sizeof(int64_t));
         sources.emplace_back();
         for (int64_t place = -pads.before[i]; place < size + pads.after[i]; ++place)
             sources.back().push_back(source(place, size));
@@ -223,6 +241,7 @@ Seen add_channel_pad(TapeRecorder &r, const Seen &seen, int64_t before, int64_t 
         sizes[0] = 1;
         sizes[1] = channels;
         require(channels <= kMostPadding && product_of(sizes) <= kMostPadding);
+        r.count_bytes(static_cast<size_t>(product_of(sizes)) * c10::elementSize(r.dtype()));
         const auto options = at::TensorOptions(r.device()).dtype(r.dtype());
         const at::Tensor of_one = at::full(sizes, value, options);
         sizes[0] = seen.layout.sizes[0];
@@ -240,7 +259,7 @@ Seen add_channel_pad(TapeRecorder &r, const Seen &seen, int64_t before, int64_t 
 void put_constant_pad(TapeRecorder &r, const Node *node, double value) {
     Seen operand = r.seen(node->input(0));
     auto list = r.constant(node->input(1)).toIntVector();
-    require(list.size() % 2 == 0);
+    require(list.size() % 2 == 0 && list.size() <= 2 * operand.layout.sizes.size());
     if (are_all(list, 0))
         return r.put_copy(node, node->input(0));
     const size_t n = r.sizes(node->input(0)).size() - 2;
@@ -259,7 +278,7 @@ void put_pad(TapeRecorder &r, const Node *node, const std::string &mode, double 
         return put_constant_pad(r, node, value);
     const size_t n = r.sizes(node->input(0)).size() - 2;
     const auto list = r.constant(node->input(1)).toIntVector();
-    require(list.size() == 2 * n);
+    require(value == 0 && list.size() == 2 * n);
     const Pads pads = read_pads(list, n);
     if (mode == "reflect")
         put_gather_pad(r, node, pads, mirrored, 1);

@@ -1,6 +1,6 @@
 // Tensors in PyTorch's own files.
-#include "archive.hpp"
 #include "handles.hpp"
+#include "source_adapter.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -11,29 +11,34 @@ using namespace neurotap;
 
 namespace {
 
-std::vector<char> read_all(const ByteSource &source) {
-    std::vector<char> bytes(source.size());
-    source.read(0, bytes.data(), bytes.size());
+std::string read_all(const ByteSource &source) {
+    std::string bytes(source.size(), '\0');
+    source.read(0, &bytes[0], bytes.size());
     return bytes;
 }
 
 // torch.save (Python) pickles the tensor; torch::save (C++) wraps it in a program's archive.
-at::Tensor unpickle(const std::vector<char> &bytes, ArchiveKind kind) {
+at::Tensor unpickle(const std::shared_ptr<ByteSource> &source, ArchiveKind kind) {
     at::Tensor tensor;
     if (kind == ArchiveKind::kProgram) {
-        std::istringstream stream(std::string(bytes.begin(), bytes.end()));
+        std::istringstream stream(read_all(*source));
         torch::load(tensor, stream, at::Device(at::kCPU));
         return tensor;
     }
-    const c10::IValue value = torch::jit::pickle_load(bytes);
+    // pickle_load() does just this, but reads wherever the directory says that a record lies, also
+    // outside of what it was given.
+    caffe2::serialize::PyTorchStreamReader reader(std::make_shared<SourceAdapter>(source));
+    const c10::IValue value = torch::jit::readArchiveAndTensors("data", "", "", c10::nullopt,
+                                                                c10::nullopt, c10::nullopt, reader);
     return value.isTensor() ? value.toTensor() : tensor;
 }
 
 // libtorch's reader knows plain tensors; what it says of anything else does not help.
-at::Tensor parse_tensor(const std::vector<char> &bytes, ArchiveKind kind, const std::string &path) {
+at::Tensor parse_tensor(const std::shared_ptr<ByteSource> &source, ArchiveKind kind,
+                        const std::string &path) {
     at::Tensor tensor;
     try {
-        tensor = unpickle(bytes, kind);
+        tensor = unpickle(source, kind);
     } catch (const c10::Error &) {
         tensor = at::Tensor();
     }
@@ -62,7 +67,7 @@ ntap_status ntap_tensor_read_pt(const char *path, ntap_tensor **tensor, ntap_err
         const auto source = open_file(path);
         const ArchiveKind kind = check_archive(*source, path);
         const c10::InferenceMode no_inference(false);
-        const at::Tensor loaded = parse_tensor(read_all(*source), kind, path);
+        const at::Tensor loaded = parse_tensor(source, kind, path);
         *tensor = wrap(loaded.detach().to(at::kCPU));
     });
 }

@@ -14,6 +14,8 @@ ntap_status ntap_tensor_from_aten(const AtenTensorOpaque *handle, ntap_tensor **
         const auto &shared = *reinterpret_cast<const at::Tensor *>(handle);
         if (!shared.defined())
             fail(NTAP_ERROR_INVALID_ARGUMENT, "handle is an undefined tensor");
+        if (shared.is_nested())
+            fail(NTAP_ERROR_UNSUPPORTED, "handle is a nested tensor, which has no sizes");
         *tensor = wrap(shared);
     });
 }

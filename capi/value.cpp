@@ -37,7 +37,8 @@ class Converter {
   private:
     ntap_value convert_kind(const c10::IValue &value) {
         if (value.isTensor() && value.toTensor().defined())
-            return tensor_value(value.toTensor());
+            return value.toTensor().is_nested() ? leaf_value(NTAP_VALUE_OTHER, value)
+                                                : tensor_value(value.toTensor());
         if (value.isInt())
             return leaf_value(NTAP_VALUE_INT, value);
         if (value.isDouble())

@@ -260,10 +260,10 @@ static ntap_status resolve(tape_work *w) {
 
 /* ---- the whole ---- */
 
-/* What is the call's own failure; everything else is for autograd's way to do, or to say. */
+/* What is the call's own failure; everything else is for autograd's way to do, or to say. Also
+ * where there is too little memory: a few programs take less of it there. */
 static int is_final(ntap_status status) {
-    return status == NTAP_ERROR_STOPPED || status == NTAP_ERROR_AUTOGRAD ||
-           status == NTAP_ERROR_OUT_OF_MEMORY || status == NTAP_ERROR_DEVICE_OUT_OF_MEMORY;
+    return status == NTAP_ERROR_STOPPED || status == NTAP_ERROR_AUTOGRAD;
 }
 
 static ntap_status work(tape_work *w, ntap_tensor **grads) {

@@ -3,6 +3,13 @@
 
 #include <string.h>
 
+/* No struct is as large, or ends within a setting: what has such a size was never initialised. */
+static const size_t LARGEST_STRUCT = 4096;
+
+static int is_size(size_t size) {
+    return size >= sizeof size && size <= LARGEST_STRUCT && size % sizeof size == 0;
+}
+
 static int is_zero(const unsigned char *bytes, size_t size) {
     for (size_t i = 0; i < size; ++i)
         if (bytes[i] != 0)
@@ -15,7 +22,7 @@ ntap_status ntapi_options_read(void *options, size_t size, const void *given, nt
     if (given == NULL)
         return NTAP_OK;
     memcpy(&given_size, given, sizeof given_size);
-    if (given_size < sizeof given_size)
+    if (!is_size(given_size))
         return ntap_error_set(err, NTAP_ERROR_INVALID_ARGUMENT,
                               "options.struct_size is %zu; initialise options with the ..._INIT "
                               "macro",

@@ -78,15 +78,39 @@ static void exercise(const ntap_module *module, const ntap_tensor *input) {
     ntap_value_free(arg);
 }
 
-ntap_status exercise_model(const void *data, size_t size, ntap_error *err) {
+static ntap_status new_input(ntap_tensor **input, ntap_error *err) {
     static const int64_t sizes[] = {2, 6};
     const ntap_device cpu = {NTAP_DEVICE_CPU, 0};
+    return ntap_tensor_zeros(2, sizes, NTAP_DTYPE_FLOAT32, cpu, input, err);
+}
+
+ntap_status exercise_model(const void *data, size_t size, ntap_error *err) {
     ntap_module *module = NULL;
     ntap_tensor *input = NULL;
     const ntap_status status = ntap_module_load_memory(data, size, NULL, &module, err);
-    if (status == NTAP_OK &&
-        ntap_tensor_zeros(2, sizes, NTAP_DTYPE_FLOAT32, cpu, &input, NULL) == NTAP_OK)
+    if (status == NTAP_OK && new_input(&input, NULL) == NTAP_OK)
         exercise(module, input);
+    ntap_tensor_free(input);
+    ntap_module_free(module);
+    return status;
+}
+
+ntap_status attribute_model(const void *data, size_t size, ntap_error *err) {
+    ntap_module *module = NULL;
+    ntap_neuron_gradient *gradient = NULL;
+    ntap_tensor *input = NULL;
+    ntap_tensor *grad = NULL;
+    ntap_status status = ntap_module_load_memory(data, size, NULL, &module, err);
+    if (status == NTAP_OK)
+        status = new_input(&input, err);
+    if (status == NTAP_OK)
+        status = ntap_neuron_gradient_new(module, "", NULL, &gradient, err);
+    if (status == NTAP_OK) {
+        const ntap_tensor *const inputs[] = {input};
+        status = ntap_neuron_gradient_attribute_all(gradient, inputs, 1, NULL, &grad, err);
+    }
+    ntap_tensor_free(grad);
+    ntap_neuron_gradient_free(gradient);
     ntap_tensor_free(input);
     ntap_module_free(module);
     return status;

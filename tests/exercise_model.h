@@ -14,4 +14,7 @@
  */
 ntap_status exercise_model(const void *data, size_t size, ntap_error *err);
 
+/** Loads a model and attributes to its result. @return what failed of that, if anything did */
+ntap_status attribute_model(const void *data, size_t size, ntap_error *err);
+
 #endif /* NEUROTAP_TESTS_EXERCISE_MODEL_H */

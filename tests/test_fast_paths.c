@@ -169,6 +169,23 @@ static void convert(layer *l, ntap_dtype dtype) {
         convert_argument(&l->arguments[i], dtype);
 }
 
+/* Traces keep constants of the element type that they were made with, which some operators refuse
+ * beside others. What autograd's way refuses, fast paths do. */
+static int runs(const layer *l) {
+    ntap_tensor *grads[MOST_TENSORS];
+    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
+    options.fast_paths = NTAP_FAST_PATHS_OFF;
+    const ntap_status status = ntap_neuron_gradient_attribute_all(
+        l->gradient, inputs_of(l), l->n_inputs, &options, grads, &test_err);
+    if (status == NTAP_OK) {
+        free_all(grads, l->n_inputs);
+        return 1;
+    }
+    assert_int_equal(status, ntap_neuron_gradient_attribute_all(l->gradient, inputs_of(l),
+                                                                l->n_inputs, NULL, grads, NULL));
+    return 0;
+}
+
 /* In float32 convolutions go other ways than in float64; no ReLU of these models is near its kink.
  * Once with all neurons in large passes, once with one at a time. */
 static void float32_is_near_float64(void **state) {
@@ -185,7 +202,8 @@ static void float32_is_near_float64(void **state) {
     convert(&l, NTAP_DTYPE_FLOAT32);
     options.fast_paths = NTAP_FAST_PATHS_AUTO;
     options.report = &report;
-    for (options.memory_limit = 0; options.memory_limit < 2; ++options.memory_limit) {
+    for (options.memory_limit = runs(&l) ? 0 : 2; options.memory_limit < 2;
+         ++options.memory_limit) {
         attribute_all(&l, &options, fast);
         assert_int_equal(report.fast_path, 1);
         for (size_t i = 0; i < l.n_inputs; ++i) {

@@ -26,7 +26,7 @@ enum {
 };
 
 /* What the generator expects of a file. */
-typedef enum expectation { REFUSED, LOADS, EITHER } expectation;
+typedef enum expectation { REFUSED, LOADS, RAISES, EITHER } expectation;
 
 static const char *file_path(const char *name) {
     static char path[4096];
@@ -57,12 +57,16 @@ static int try_file(const char *name, expectation expected) {
     unsigned char *bytes = read_file(file_path(name), &size);
     limit_resources();
     memset(&err, 0, sizeof err);
-    const ntap_status status = exercise_model(bytes, size, &err);
+    ntap_status status = exercise_model(bytes, size, &err);
+    int as_expected = (expected != REFUSED) == (status == NTAP_OK);
+    if (expected == RAISES && as_expected) {
+        status = attribute_model(bytes, size, &err);
+        as_expected = status != NTAP_OK;
+    }
     free(bytes);
-    const int loads = status == NTAP_OK;
     if (getenv("HOSTILE_VERBOSE") != NULL)
         print_message("%s: %s %.200s\n", name, ntap_status_name(status), err.message);
-    if (expected == EITHER || (expected == LOADS) == loads)
+    if (expected == EITHER || as_expected)
         return 0;
     print_error("%s: %s, %s\n", name, ntap_status_name(status), err.message);
     return 1;
@@ -106,6 +110,8 @@ static int run_line(const char *line) {
     assert_int_equal(sscanf(line, "%255s %255s", name, expected), 2);
     if (strcmp(expected, "loads") == 0)
         return run_file(name, LOADS);
+    if (strcmp(expected, "raises") == 0)
+        return run_file(name, RAISES);
     return run_file(name, strcmp(expected, "refused") == 0 ? REFUSED : EITHER);
 }
 

@@ -200,8 +200,8 @@ static void zeroed_options_are_accepted(void **state) {
 }
 
 /* Forgetting the macro leaves a size of 0, or whatever was on the stack. */
-static void a_size_that_does_not_hold_itself_is_refused(void **state) {
-    static const size_t sizes[] = {0, 1, sizeof(size_t) - 1};
+static void a_size_that_no_struct_has_is_refused(void **state) {
+    static const size_t sizes[] = {0, 1, sizeof(size_t) - 1, sizeof(size_t) + 4, 5000, SIZE_MAX};
     for (size_t i = 0; i < USER_COUNT; ++i) {
         for (size_t j = 0; j < sizeof sizes / sizeof *sizes; ++j) {
             char text[64];
@@ -301,7 +301,7 @@ int main(void) {
         cmocka_unit_test(attribute_defaults_are_zero),
         cmocka_unit_test(no_options_are_all_defaults),
         cmocka_unit_test(zeroed_options_are_accepted),
-        cmocka_unit_test(a_size_that_does_not_hold_itself_is_refused),
+        cmocka_unit_test(a_size_that_no_struct_has_is_refused),
         cmocka_unit_test(a_shorter_struct_is_accepted),
         cmocka_unit_test(nothing_behind_a_shorter_struct_is_used),
         cmocka_unit_test(a_longer_struct_with_zeros_is_accepted),

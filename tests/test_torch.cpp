@@ -88,6 +88,16 @@ void no_tensor_is_refused(void **) {
                   [] { neurotap::unwrap(static_cast<const ntap_tensor *>(nullptr)); });
 }
 
+// Its parts have sizes of their own.
+void nested_tensors_are_values_that_cannot_be_looked_into(void **) {
+    const at::Tensor nested =
+        at::_nested_from_padded(at::ones({2, 3, 3}), at::full({2, 2}, 2, at::kLong));
+    assert_throws(NTAP_ERROR_UNSUPPORTED, "nested tensor", [&] { neurotap::wrap(nested); });
+    const neurotap::Value value = neurotap::wrap(c10::IValue(nested));
+    assert_int_equal(ntap_value_get_kind(value.get()), NTAP_VALUE_OTHER);
+    assert_true(neurotap::unwrap(value.get()).toTensor().is_same(nested));
+}
+
 void a_handle_of_libtorch_is_the_address_of_a_tensor(void **) {
     const at::Tensor mine = at::ones({2});
     ntap_tensor *tensor = nullptr;
@@ -776,6 +786,7 @@ int main() {
         cmocka_unit_test(tensors_outlive_their_handles),
         cmocka_unit_test(tensors_keep_their_graph),
         cmocka_unit_test(no_tensor_is_refused),
+        cmocka_unit_test(nested_tensors_are_values_that_cannot_be_looked_into),
         cmocka_unit_test(a_handle_of_libtorch_is_the_address_of_a_tensor),
 #ifdef HAS_SHIM
         cmocka_unit_test(handles_of_the_shim_are_taken_and_lent),

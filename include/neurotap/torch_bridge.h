@@ -36,7 +36,8 @@ struct AtenTensorOpaque;
  * @param handle  stays the caller's, who may release it afterwards
  * @param[out] tensor  a handle to the same tensor
  * @param err     filled on failure; may be NULL
- * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT (NULLs; an undefined tensor)
+ * @return NTAP_OK, or NTAP_ERROR_INVALID_ARGUMENT (NULLs; an undefined tensor),
+ * NTAP_ERROR_UNSUPPORTED (a nested tensor, which has no sizes)
  */
 NTAP_API NTAP_MUST_CHECK ntap_status ntap_tensor_from_aten(const struct AtenTensorOpaque *handle,
                                                            ntap_tensor **tensor, ntap_error *err);

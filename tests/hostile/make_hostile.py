@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Writes hostile and damaged model files, the same ones every time: make_hostile.py FOLDER
 
-expected.txt lists each with what is to come of it: "refused", "loads", or "either", which also
-leaves open what running it gives. Needs nothing but Python.
+expected.txt lists each with what is to come of it: "refused", "loads", "raises" (it loads, but
+running it is an error, on fast paths too), or "either", which also leaves open what running it gives.
+Needs nothing but Python.
 """
 
 import os
@@ -46,6 +47,8 @@ def zips():
     yield "refused", "zip_size_4g", first(central={"size": 0xfffffffe, "compressed": 0xfffffffe})
     yield "refused", "zip_expands", first(central={"size": 0xfffffffe, "method": 8})
     yield "either", "zip_local_size_differs", first(local={"size": 1, "compressed": 1})
+    yield "refused", "zip_stored_longer", pack(
+        plain[:-1] + [{**plain[-1], "central": {"size": 256}}])
     yield "refused", "zip_wrong_checksum", first(central={"crc": 1})
     yield "refused", "zip_encrypted", first(central={"flags": 1}, local={"flags": 1})
     yield "refused", "zip_unknown_method", first(central={"method": 99}, local={"method": 99})
@@ -53,7 +56,10 @@ def zips():
     yield "refused", "zip_offset_beyond", first(central={"offset": 0xfffffff0})
     yield "refused", "zip_offset_of_directory", first(central={"offset": 2000})
     zip64 = struct.pack("<HHQQ", 1, 16, 1 << 60, 1 << 60)
+    far = struct.pack("<HHQQQ", 1, 24, 2, 2, 1 << 40)
     full = 0xffffffff
+    yield "refused", "zip64_far", pack(plain[:-1] + [{**plain[-1], "central": {
+        "size": full, "compressed": full, "offset": full, "extra": far}}])
     yield "refused", "zip64_huge", first(
         central={"size": full, "compressed": full, "extra": zip64})
     yield "refused", "zip64_cut", first(
@@ -194,6 +200,18 @@ def calls(levels, width=1):
     return made
 
 
+def calls_below(levels, ifs, summands):
+    """A function that calls one that calls one …, inside so many blocks and of a sum."""
+    made = module("return __torch__.f0(x, )")
+    for i in range(levels):
+        inner = f"__torch__.f{i + 1}(x, )" if i + 1 < levels else "x"
+        heads = "".join(f"{' ' * j}  if True:\n" for j in range(ifs))
+        tails = "".join(f"{' ' * j}  else:\n{' ' * j}   y = x\n" for j in reversed(range(ifs)))
+        made += (f"def f{i}(x: Tensor) -> Tensor:\n{heads}{' ' * ifs}  y = {inner}{' + x' * summands}\n"
+                 f"{tails}  return y\n")
+    return made
+
+
 def class_chain(levels):
     made = module("return x", "a : Optional[__torch__.C0]")
     return made + "".join(
@@ -219,6 +237,9 @@ def codes():
     yield "loads", "code_sum", program(module("return x" + " + x" * 300))
     yield "loads", "code_calls", program(calls(200))
     yield "refused", "code_deep_calls", program(calls(3000))
+    yield "loads", "code_calls_in_ifs", program(calls_below(50, 5, 5))
+    yield "refused", "code_deep_calls_in_ifs", program(calls_below(200, 60, 0))
+    yield "refused", "code_deep_calls_in_sums", program(calls_below(200, 0, 100))
     yield "refused", "code_deep_classes", program(class_chain(2000), module_pickle(a=b"N"))
     yield "loads", "code_ifs", program(module(nested_ifs(100, "  ")))
     yield "refused", "code_deep_ifs", program(module(nested_ifs(1000, " ")))
@@ -268,6 +289,45 @@ def codes():
         yield ("either" if what == "quote" else "refused"), f"code_{what}", program(code)
 
 
+def raises():
+    """What libtorch's operators refuse, however harmless it looks."""
+    image, rows = "torch.reshape(x, [2, 1, 2, 3])", "torch.reshape(x, [2, 3, 2])"
+    columns = f"torch.transpose({rows}, 1, 2)"
+    for i, expression in enumerate((
+            "constant_pad_nd(x, [0, 0, 0, 0, 0, 0, 0, 0], 0)",
+            'pad(torch.unsqueeze(x, 1), [1, 2], "reflect", 5.)', "dropout(x, 2., False)",
+            "dropout(x, -1., False)", "contiguous(x, memory_format=2)",
+            f"contiguous({image}, memory_format=3)", "clone(x, memory_format=2)",
+            "to(x, 6, False, False, 2)", "channel_shuffle(x, 3)", "unflatten(torch.slice(x, 1, 0, 1, 1), 1, [])",
+            f"adaptive_avg_pool2d({image}, [1])", f"upsample_nearest2d({image}, [4], None)",
+            f"bmm({rows}, torch.ones([2, 4]))", f"mm({rows}, torch.ones([2, 4]))",
+            f"mm({rows}, {columns})", f"bmm(torch.unsqueeze({rows}, 1), torch.unsqueeze({columns}, 1))",
+            f"baddbmm(torch.ones([1]), torch.unsqueeze({rows}, 1), torch.unsqueeze({columns}, 1), "
+            "beta=1, alpha=1)",
+            f'einsum("abc,adc->abd", [{rows}, {rows}], path=[5, 9])',
+            f'einsum("abc,adc->abd", [{rows}, {rows}], path=[0])')):
+        yield "raises", f"raises_{i}", program(module(f"return torch.{expression}"))
+    # Of what depends on the input's sizes no constant is made beforehand.
+    state = "torch.select(torch.stack([torch.zeros({0}), torch.zeros({0})]), 0, torch.size(x, 0) - 2)"
+    for i, states in enumerate(("[5, 7, 9]", "[2, 2, 2]", "[1, 2, 3]", "[1, 2, 2], dtype=7")):
+        made = state.format(states)
+        yield "raises", f"raises_states_{i}", program(recurrent(f"[{made}, {made}]"))
+    made = state.format("[1, 2, 2]")
+    yield "raises", "raises_one_state", program(recurrent(f"[{made}]"))
+    yield "raises", "raises_three_states", program(recurrent(f"[{made}, {made}, {made}]"))
+    yield "loads", "states", program(recurrent(f"[{made}, {made}]"))
+    for i, (dividend, divisor) in enumerate((("6", "torch.size(x, 1) - 6"),
+                                             ("-9223372036854775807 - 1", "torch.size(x, 1) - 7"))):
+        for operator in ("remainder", "floordiv"):
+            yield "raises", f"raises_{operator}_{i}", program(
+                module(f"return torch.mul(x, torch.{operator}({dividend}, {divisor}))"))
+
+
+def recurrent(states):
+    """An LSTM with two features and two states."""
+    return module("w = torch.ones([8, 2])\nb = torch.zeros([torch.size(x, 0) + 6])\n"
+                  f"y, h, c = torch.lstm(torch.reshape(x, [2, 3, 2]), {states}, [w, w, b, b], "
+                  "True, 1, 0., False, False, True)\nreturn y")
 def windows(huge, least):
     """Calls that slide windows over an image, or normalise it, with numbers that make no sense."""
     image, weight = "torch.reshape(x, [1, 1, 2, 6])", "torch.ones([1, 1, 1, 1])"
@@ -320,6 +380,12 @@ def shapes():
             f"torch.select(torch.unbind(x, 1)[5], 0, {least})", "torch.linear(x, x, x)",
             "torch.add(x, x, alpha=1, out=torch.zeros([2, 6]))",
             f"torch.expand(torch.unsqueeze(torch.unsqueeze(x, 2), 3), [2, 6, {1 << 30}, {1 << 28}])",
+            f"torch.split(torch.expand(torch.slice(x, 1, 0, 1, 1), [2, {1 << 61}]), 1, 1)[0]",
+            f"torch.chunk(torch.expand(torch.slice(x, 1, 0, 1, 1), [2, {1 << 61}]), {huge}, 1)[0]",
+            "torch.conv2d(torch.reshape(x, [2, 1, 2, 3]), torch.ones([1, 1, 2, 2]), None, "
+            "[30000, 30000], [30000, 30000], [1, 1], 1)",
+            "torch.avg_pool2d(torch.reshape(x, [2, 1, 2, 3]), [60000, 60000], [60000, 60000], "
+            "[30000, 30000], False, True, None)",
             *(f"torch.{call}" for call in windows(huge, least)))):
         yield "either", f"shape_{i}", program(module(f"return {expression}"))
     start = "l = annotate(List[Tensor], [x, x])\n"
@@ -331,6 +397,12 @@ def shapes():
                                ("slices", 99999, "l = torch.slice(l, None, None, -1)")):
         yield "loads", f"list_{what}", program(
             module(f"{start}for i in range({rounds}):\n  {body}\nreturn l[-1]"))
+    yield "loads", "constants_grow", program(module(
+        "y = x\nfor i in range(280):\n  z = torch.constant_pad_nd(x, [0, 1000000], 0.5)\n"
+        "return torch.relu(x)"))
+    yield "either", "nested_tensor", program(module(
+        "m = torch._nested_from_padded(torch.ones([3, 6, 6]), torch.tensor([[3, 6], [3, 6], [3, 6]]))\n"
+        "return torch.add(x, 1)"))
     for what, body in (("far", f"y = l[{huge}]"), ("least", f"y = l[{least}]"),
                        ("step", f"y = torch.slice(l, {least}, {huge}, {least})[0]"),
                        ("pops", "y = torch.pop(l)\n_0 = torch.pop(l)\n_1 = torch.pop(l)")):
@@ -435,7 +507,7 @@ def main(folder):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "expected.txt"), "w") as expected:
         cases = [("loads", "good", program())]
-        for kind in (zips, pickles, codes, shapes, classes, source_ranges, flips):
+        for kind in (zips, pickles, codes, raises, shapes, classes, source_ranges, flips):
             cases.extend(kind())
         for outcome, case, data in cases:
             file = "".join(c if c.isalnum() else "_" for c in case) + ".pt"
