@@ -41,6 +41,32 @@ bool attribute_options_use_stdout(const struct attribute_options *options) {
     return false;
 }
 
+/** The ending of a picture's format; .png only if it is asked for. */
+static const char *picture_ending(const char *file, bool png) {
+    static const char *const endings[] = {".png", ".jpg",  ".jpeg", ".gif", ".bmp",
+                                          ".tif", ".tiff", ".webp", ".pdf", ".svg"};
+    for (size_t i = png ? 0 : 1; i < sizeof endings / sizeof *endings; ++i) {
+        size_t length = strlen(file), ending = strlen(endings[i]);
+        if (length > ending && strcasecmp(file + length - ending, endings[i]) == 0) {
+            return endings[i];
+        }
+    }
+    return NULL;
+}
+
+/** Who names a picture wants one, and would get a file that no viewer opens. */
+static int check_output_names(const struct text_list *outputs) {
+    for (size_t i = 0; i < outputs->count; ++i) {
+        const char *ending = picture_ending(outputs->items[i], true);
+        if (ending != NULL) {
+            return report_usage("--output '%s' would be numbers, .npy or .pt, not %s: a picture is "
+                                "drawn by --heatmap FILE.png",
+                                outputs->items[i], ending);
+        }
+    }
+    return EXIT_CODE_OK;
+}
+
 static int check_results(const struct attribute_options *options) {
     size_t inputs = options->attribution.run.inputs.count, outputs = options->outputs.count;
     if (outputs == 0 && options->heatmap == NULL && !options->attribution.run.json) {
@@ -60,25 +86,13 @@ static int check_results(const struct attribute_options *options) {
             return report_usage("'-' would write binary data to the terminal");
         }
     }
-    return result_files_check_distinct(options);
-}
-
-/** The ending of another picture format than PNG, which would not be what is written. */
-static const char *foreign_ending(const char *file) {
-    static const char *const endings[] = {".jpg",  ".jpeg", ".gif", ".bmp", ".tif",
-                                          ".tiff", ".webp", ".pdf", ".svg"};
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; ++i) {
-        size_t length = strlen(file), ending = strlen(endings[i]);
-        if (length > ending && strcasecmp(file + length - ending, endings[i]) == 0) {
-            return endings[i];
-        }
-    }
-    return NULL;
+    int code = check_output_names(&options->outputs);
+    return code == EXIT_CODE_OK ? result_files_check_distinct(options) : code;
 }
 
 static int check_heatmap(const struct attribute_options *options) {
     const struct attribution_options *attribution = &options->attribution;
-    const char *ending = options->heatmap != NULL ? foreign_ending(options->heatmap) : NULL;
+    const char *ending = options->heatmap != NULL ? picture_ending(options->heatmap, false) : NULL;
     if (ending != NULL) {
         return report_usage("--heatmap '%s' would be a PNG picture, not %s: expected FILE.png",
                             options->heatmap, ending);

@@ -59,13 +59,21 @@ static ntap_status load(const struct attribution_options *options, ntap_module *
     return status;
 }
 
-/** 'neurotap layers' shows (model) for the empty path. */
+/** 'neurotap layers' shows (model) for the empty path. Where the library has no name to propose,
+ * there is still the command that lists them. */
 static void add_hint(const struct attribution_options *options, ntap_status status,
                      ntap_error *err) {
-    if (status == NTAP_ERROR_NOT_FOUND && strcmp(options->layer, "(model)") == 0) {
-        ntap_error unhinted = *err;
-        (void)ntap_error_set(err, status, "%s; the model itself is --layer ''", unhinted.message);
+    if (status != NTAP_ERROR_NOT_FOUND) {
+        return;
     }
+    ntap_error unhinted = *err;
+    const char *hint = "'neurotap layers --values MODEL' lists what there is";
+    if (strcmp(options->layer, "(model)") == 0) {
+        hint = "the model itself is --layer ''";
+    } else if (strstr(unhinted.message, "did you mean") != NULL) {
+        return;
+    }
+    (void)ntap_error_set(err, status, "%s; %s", unhinted.message, hint);
 }
 
 ntap_status attribution_prepare(const struct attribution_options *options,

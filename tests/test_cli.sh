@@ -286,6 +286,8 @@ section_attribute_usage() {
     misused "attribute: a result must be asked for" "--output, --heatmap or --json" "${right[@]}"
     misused "attribute: there is one --output for each --input" "2 --output for 1 --input" \
         "${right[@]}" --output a.npy --output b.npy
+    misused "attribute: --output is no picture" "--output 'grad.PNG'*numbers*--heatmap FILE.png" \
+        "${right[@]}" --output grad.PNG
     misused "attribute: standard output is not for a file and --json" "standard output" \
         "${right[@]}" --output - --json
     misused "attribute: no file is written twice" "'same.npy'" \
@@ -766,6 +768,9 @@ section_layer() {
         attribute "${reused[@]}" --neuron 1 --call 4 --output got.npy
     fails "B11 an unknown layer is refused with the nearest names" 1 "'fc11'*'fc1'" \
         attribute "$mlp" --layer fc11 --neuron 0 --input f/mlp.x.npy --output got.npy
+    fails "B11 where no name is near, the command that lists them is told" 1 \
+        "'xyz' not found; 'neurotap layers --values MODEL' lists*" \
+        attribute "$mlp" --layer xyz --neuron 0 --input f/mlp.x.npy --output got.npy
     fails "B8 (model) is no path, and the path is told" 1 "'(model)' not found*--layer ''" \
         attribute "$mlp" --layer '(model)' --neuron 2 --input f/mlp.x.npy --output got.npy
     fails "B11 a layer that never runs is refused, in JSON" 1 "NTAP_ERROR_NOT_FOUND *'orphan'" \

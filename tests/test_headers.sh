@@ -55,8 +55,10 @@ in_every_language() {
         done
     done
     for compiler in $cxx_compilers; do
-        # shellcheck disable=SC2086
-        compile "$1" "$2" "$compiler" -x c++ -std=c++17 $strict $strict_cxx
+        for standard in c++17 c++20; do
+            # shellcheck disable=SC2086
+            compile "$1" "$2" "$compiler" -x c++ -std=$standard $strict $strict_cxx
+        done
     done
 }
 
