@@ -26,7 +26,7 @@ static const scene scenes[] = {
      "0,0",
      {"fast_paths/translator.x0.npy", "fast_paths/translator.x1.npy"},
      1},
-    {"fast_paths/steps.scripted.pt", "last", "0,0,0", {"fast_paths/steps.x0.npy", NULL}, 0},
+    {"fast_paths/branches.scripted.pt", "last", "0,0,0", {"fast_paths/branches.x0.npy", NULL}, 0},
 };
 
 typedef struct stage {
