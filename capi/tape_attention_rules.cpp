@@ -24,7 +24,9 @@ Seen see_matrices(TapeRecorder &r, const Seen &seen) {
 void product_and_offset(TapeRecorder &r, const Node *node) {
     require(r.constant(node->input(3)).toScalar().equal(1) &&
             r.constant(node->input(4)).toScalar().equal(1));
-    const Seen product = add_product(r, r.seen(node->input(1)), r.seen(node->input(2)));
+    const Seen a = r.seen(node->input(1));
+    require(a.layout.sizes.size() == 3);
+    const Seen product = add_product(r, a, r.seen(node->input(2)));
     if (!r.is_tensor(node->input(0)))
         return r.put_new(node->output(), add_offset(r, product, r.weight(node->input(0))));
     const Pair pair = pair_of(r, product, r.seen(node->input(0)));

@@ -10,10 +10,13 @@ using torch::jit::Value;
 // A state, or zeros.
 using State = c10::optional<Seen>;
 
-State read_state(const TapeRecorder &r, const Recorded &state) {
+// Of a cell; all its operands are matrices.
+State read_state(const TapeRecorder &r, const Node *node, const Recorded &state) {
+    const Sizes operand = r.seen(node->input(0)).layout.sizes;
+    require(operand.size() == 2);
     if (state.kind == Recorded::Kind::kTensor)
         return r.seen(state);
-    require_zeros(state);
+    require_zeros(r, state, {operand[0], r.weight(node->input(3)).size(-1)});
     return c10::nullopt;
 }
 
@@ -59,8 +62,8 @@ at::Tensor relu(const at::Tensor &x) { return at::relu(x); }
 void lstm_cell(TapeRecorder &r, const Node *node) {
     const auto &states = r.items(node->input(1));
     require(states.size() == 2);
-    const State cell = read_state(r, states[1]);
-    const Gates gates = add_gates(r, node, read_state(r, states[0]), 4);
+    const State cell = read_state(r, node, states[1]);
+    const Gates gates = add_gates(r, node, read_state(r, node, states[0]), 4);
     const Seen in = add_function(r, gates.both(r, 0), sigmoid);
     Seen next = add_elementwise_product(r, in, add_function(r, gates.both(r, 2), tanh));
     if (cell) {
@@ -74,7 +77,7 @@ void lstm_cell(TapeRecorder &r, const Node *node) {
 
 // new + z (state - new), where new = tanh(input + r state)
 void gru_cell(TapeRecorder &r, const Node *node) {
-    const State state = read_state(r, r.at(node->input(1)));
+    const State state = read_state(r, node, r.at(node->input(1)));
     const Gates gates = add_gates(r, node, state, 3);
     const Seen reset = add_function(r, gates.both(r, 0), sigmoid);
     const Seen update = add_function(r, gates.both(r, 1), sigmoid);
@@ -94,7 +97,7 @@ void gru_cell(TapeRecorder &r, const Node *node) {
 
 template <at::Tensor (*function)(const at::Tensor &)>
 void plain_cell(TapeRecorder &r, const Node *node) {
-    const Gates gates = add_gates(r, node, read_state(r, r.at(node->input(1))), 1);
+    const Gates gates = add_gates(r, node, read_state(r, node, r.at(node->input(1))), 1);
     r.put_new(node->output(), add_function(r, gates.both(r, 0), function));
 }
 

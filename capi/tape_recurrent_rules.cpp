@@ -114,16 +114,24 @@ void put_recurrent(TapeRecorder &r, const Node *node, const Arguments &a) {
         put_last(r, node->output(2), cells);
 }
 
+// Those of the initial states.
+Sizes sizes_of_states(const TapeRecorder &r, const Node *node, const Arguments &a) {
+    const Sizes operand = r.seen(node->input(0)).layout.sizes;
+    require(operand.size() == 3);
+    return {static_cast<int64_t>(a.n_layers * a.n_directions), operand[a.batch_first ? 0 : 1],
+            r.weight(a.weights[1]).size(-1)};
+}
+
 void lstm(TapeRecorder &r, const Node *node) {
     const Arguments arguments = read_arguments(r, node, TapeCell::kLstm);
     for (const Recorded &state : r.items(node->input(1)))
-        require_zeros(state);
+        require_zeros(r, state, sizes_of_states(r, node, arguments));
     put_recurrent(r, node, arguments);
 }
 
 template <TapeCell cell> void with_one_state(TapeRecorder &r, const Node *node) {
     const Arguments arguments = read_arguments(r, node, cell);
-    require_zeros(r.at(node->input(1)));
+    require_zeros(r, r.at(node->input(1)), sizes_of_states(r, node, arguments));
     put_recurrent(r, node, arguments);
 }
 
@@ -136,9 +144,11 @@ constexpr TapeRule kRules[] = {
 
 } // namespace
 
-void require_zeros(const Recorded &state) {
+void require_zeros(const TapeRecorder &r, const Recorded &state, const Sizes &sizes) {
     require(state.kind == Recorded::Kind::kConstant && state.constant.isTensor());
-    require(!state.constant.toTensor().any().item<bool>());
+    const at::Tensor tensor = state.constant.toTensor();
+    require(tensor.scalar_type() == r.dtype() && tensor.device() == r.device() &&
+            tensor.sizes() == sizes && !tensor.any().item<bool>());
 }
 
 TapeRules recurrent_rules() { return kRules; }
