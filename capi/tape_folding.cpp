@@ -70,16 +70,28 @@ bool TapeRecorder::is_own(const Recorded &recorded) const {
            is_own(recorded.constant.toTensor());
 }
 
-// Whatever shows that memory is not what it was.
-void TapeRecorder::forget_memory_of(const at::Tensor &tensor) {
-    const auto forget = [&](Recorded &recorded) {
-        if (recorded.kind == Kind::kConstant && is_alias_of_any(tensor, {recorded.constant}))
+// Whatever shows memory that is not what it was.
+template <typename IsAlias> void TapeRecorder::forget(const IsAlias &is_alias) {
+    const auto forget_alias = [&](Recorded &recorded) {
+        if (is_alias(recorded))
             recorded = Recorded();
     };
     for (auto &known : known_)
-        forget(known.second);
+        forget_alias(known.second);
     for (const auto &items : containers_)
-        std::for_each(items->begin(), items->end(), forget);
+        std::for_each(items->begin(), items->end(), forget_alias);
+}
+
+void TapeRecorder::forget_memory_of(const at::Tensor &tensor) {
+    forget([&](const Recorded &recorded) {
+        return recorded.kind == Kind::kConstant && is_alias_of_any(tensor, {recorded.constant});
+    });
+}
+
+void TapeRecorder::forget_family(size_t family) {
+    forget([&](const Recorded &recorded) {
+        return recorded.kind == Kind::kTensor && cells_[recorded.place].family == family;
+    });
 }
 
 at::Tensor TapeRecorder::lasting(const at::Tensor &tensor) const {
@@ -130,8 +142,11 @@ bool TapeRecorder::fold(const Node *node) {
     if (node->schema().is_vararg()) // such want to be told
         stack.emplace_back(static_cast<int64_t>(inputs.size()));
     node->getOperation()(stack);
-    if (gives_separate_parts(node) && stack.at(0).isTensorList())
+    if (gives_separate_parts(node) && stack.at(0).isTensorList()) {
         stack.at(0) = own_copies(stack.at(0).toTensorVector());
+        if (is_own(*find(node->input(0))))
+            forget_memory_of(inputs[0].toTensor());
+    }
     for (const c10::IValue &result : stack) {
         if (!result.isTensor() || !result.toTensor().has_storage())
             continue;

@@ -133,9 +133,16 @@ Seen add_choice(TapeRecorder &r, std::array<Option, 3> options) {
     return r.add_step(make_choice(parts, layout.on_tape()), values, layout);
 }
 
+bool is_number(const TapeRecorder &r, const Value *value) {
+    return !r.is_tensor(value) && r.at(value).constant.isScalar();
+}
+
 // mask, where it is set, where it is not
 void choose(TapeRecorder &r, const Node *node) {
     require(node->inputs().size() == 3);
+    if (is_number(r, node->input(1)) && is_number(r, node->input(2))) // they have their own type
+        require(at::result_type(r.constant(node->input(1)).toScalar(),
+                                r.constant(node->input(2)).toScalar()) == r.dtype());
     r.put_new(node->output(),
               add_choice(r, {read_mask(r, node->input(0)), read_option(r, node->input(1)),
                              read_option(r, node->input(2))}));

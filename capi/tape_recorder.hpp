@@ -100,7 +100,8 @@ class TapeRecorder {
     void put_view(const torch::jit::Node *node, const torch::jit::Value *operand, const Seen &view);
     void put_views(const torch::jit::Node *node, const torch::jit::Value *operand,
                    const std::vector<Seen> &views);
-    void put_separate(const torch::jit::Node *node, const std::vector<Seen> &values); // a list
+    // Parts that may be written to: the list is all that is left of its first input.
+    void put_separate(const torch::jit::Node *node, const std::vector<Seen> &values);
     void put_constant(const torch::jit::Node *node, const c10::IValue &constant);
     void put_own(const torch::jit::Node *node, const at::Tensor &made); // which may be written to
     void put_recorded(const torch::jit::Value *output, const Recorded &recorded);
@@ -134,7 +135,9 @@ class TapeRecorder {
     bool is_own(const at::Tensor &tensor) const;
     bool is_own(const Recorded &recorded) const;
     std::vector<at::Tensor> own_copies(std::vector<at::Tensor> tensors);
+    template <typename IsAlias> void forget(const IsAlias &is_alias);
     void forget_memory_of(const at::Tensor &tensor);
+    void forget_family(size_t family);
     bool writes_to_own(const torch::jit::Node *node) const;
     bool can_fold(const torch::jit::Node *node, std::vector<c10::IValue> &inputs) const;
     bool fold(const torch::jit::Node *node);

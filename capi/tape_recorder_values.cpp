@@ -1,6 +1,7 @@
 // What the walk through a program knows of its values, and how rules put steps on the tape.
 #include "tape_recorder.hpp"
 
+#include <ATen/MemoryOverlap.h>
 #include <algorithm>
 
 namespace neurotap {
@@ -87,6 +88,7 @@ const Sizes &TapeRecorder::sizes(const Value *value) const {
     require(is_tensor(value));
     const Seen &seen = cells_[at(value).place].seen;
     require(!seen.is_mask && (seen.layout.dim == 0 || seen.layout.examples() == 1));
+    require(seen.layout.sizes.size() >= 2); // a row has channels
     return seen.layout.sizes;
 }
 
@@ -297,7 +299,8 @@ void TapeRecorder::put_made(const Node *node, const Seen &made) {
     const Value *target = node->input(0);
     if (is_own(at(target))) { // a constant becomes a value
         const at::Tensor constant = at(target).constant.toTensor();
-        require(constant.sizes() == made.layout.sizes);
+        require(constant.sizes() == made.layout.sizes &&
+                at::has_internal_overlap(constant) != at::MemOverlap::Yes);
         forget_memory_of(constant);
         put_new(target, made);
     } else {
@@ -354,6 +357,7 @@ void TapeRecorder::put_separate(const Node *node, const std::vector<Seen> &value
     std::vector<Recorded> cells;
     for (const Seen &value : values)
         cells.push_back(add_cell(value, family_sizes_.size()));
+    forget_family(cells_[at(node->input(0)).place].family);
     put_container(node, Kind::kSequence, std::move(cells));
 }
 

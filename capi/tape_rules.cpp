@@ -49,20 +49,25 @@ void put_product_of_columns(TapeRecorder &r, const Node *node) {
     r.put_new(node->output(), add_transposed(r, rows));
 }
 
-// rows, matrix; or matrix, columns; or two values. Only matmul takes any number of dimensions.
+// As many as the operator takes; "aten::matmul" takes any.
+void require_dimensions(const TapeRecorder &r, const Node *node) {
+    const size_t needed = node->kind() == torch::jit::aten::mm    ? 2
+                          : node->kind() == torch::jit::aten::bmm ? 3
+                                                                  : 0;
+    for (const Value *operand : node->inputs().slice(0, 2))
+        require(needed == 0 ||
+                needed == (r.is_tensor(operand) ? r.seen(operand).layout.sizes.size()
+                                                : static_cast<size_t>(r.weight(operand).dim())));
+}
+
+// rows, matrix; or matrix, columns; or two values
 void matrix_product(TapeRecorder &r, const Node *node) {
-    const bool is_bmm = node->kind() == torch::jit::aten::bmm;
-    const bool is_mm = node->kind() == torch::jit::aten::mm;
-    if (!r.is_tensor(node->input(0))) {
-        require(!is_mm && !is_bmm);
-        return put_product_of_columns(r, node);
-    }
-    const Seen first = r.seen(node->input(0));
-    const size_t ndim = first.layout.sizes.size();
-    require((!is_mm || ndim == 2) && (!is_bmm || ndim == 3));
+    require_dimensions(r, node);
+    if (r.is_tensor(node->input(0)) && r.is_tensor(node->input(1)))
+        return r.put_new(node->output(),
+                         add_product(r, r.seen(node->input(0)), r.seen(node->input(1))));
     if (r.is_tensor(node->input(1)))
-        return r.put_new(node->output(), add_product(r, first, r.seen(node->input(1))));
-    require(!is_bmm);
+        return put_product_of_columns(r, node);
     put_linear(r, node, node->input(0), matrix(r, node->input(1)), c10::nullopt);
 }
 

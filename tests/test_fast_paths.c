@@ -296,6 +296,43 @@ static void arguments_are_those_of_the_call(void **state) {
     close_layer(&l);
 }
 
+/* ---- what looks like something else ---- */
+
+/* Whether there is a gradient. */
+static int check_like_autograd(const layer *l) {
+    ntap_tensor *plain[MOST_TENSORS];
+    ntap_tensor *fast[MOST_TENSORS];
+    ntap_attribute_options options = options_for(l);
+    options.fast_paths = NTAP_FAST_PATHS_OFF;
+    const ntap_status status = ntap_neuron_gradient_attribute_all(
+        l->gradient, inputs_of(l), l->n_inputs, &options, plain, &test_err);
+    options.fast_paths = NTAP_FAST_PATHS_AUTO;
+    assert_int_equal(status, ntap_neuron_gradient_attribute_all(l->gradient, inputs_of(l),
+                                                                l->n_inputs, &options, fast, NULL));
+    if (status != NTAP_OK)
+        return 0;
+    check_equal(fast, plain, l->n_inputs);
+    free_all(plain, l->n_inputs);
+    free_all(fast, l->n_inputs);
+    return 1;
+}
+
+static void awkward_programs_do_as_by_autograd(void **state) {
+    enum { FIRST_REFUSED = 5, PROGRAMS = 11 };
+    layer l;
+    (void)state;
+    memset(&l, 0, sizeof l);
+    open_layer("fast_paths/awkward.scripted.pt", "last", &l);
+    l.inputs[0] = read_fixture("fast_paths/dense.x0.npy");
+    l.n_inputs = l.n_arguments = 1;
+    for (int64_t which = 0; which < PROGRAMS; ++which) {
+        ntap_value_free(l.arguments[0]);
+        assert_ok(ntap_value_new_int(which, &l.arguments[0], &test_err));
+        assert_int_equal(check_like_autograd(&l), which < FIRST_REFUSED);
+    }
+    close_layer(&l);
+}
+
 /* ---- how much is computed ---- */
 
 static double computed_for(const char *model, const char *path, const char *neuron) {
@@ -386,6 +423,7 @@ int main(void) {
     };
     const struct CMUnitTest others[] = {
         cmocka_unit_test(arguments_are_those_of_the_call),
+        cmocka_unit_test(awkward_programs_do_as_by_autograd),
         cmocka_unit_test(a_window_costs_its_share),
         cmocka_unit_test(tapes_share_copies_of_weights),
     };
