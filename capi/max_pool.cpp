@@ -3,6 +3,7 @@
 #include <ATen/Dispatch.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace neurotap {
@@ -70,7 +71,7 @@ template <typename T, int64_t constant_stride> class Row {
 #pragma omp simd
         for (int64_t column = begin; column < end; ++column) {
             const T value = plane[offset + column * step];
-            const bool is_larger = value > best[column] || value != value;
+            const bool is_larger = value > best[column] || std::isnan(value);
             best[column] = is_larger ? value : best[column];
             places[column] =
                 is_larger ? static_cast<int32_t>(offset + column * step) : places[column];

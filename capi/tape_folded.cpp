@@ -31,7 +31,8 @@ class Folded final : public TapeOperator {
 
     at::Tensor forward(std::vector<at::Tensor> operands, const Region &out,
                        Saved &saved) const override {
-        std::vector<at::Tensor> rows{fold(std::move(operands[0]))};
+        std::vector<at::Tensor> rows{fold(operands[0])};
+        operands.clear(); // so that they may be overwritten
         return cut(unfold(op_->forward(std::move(rows), row(out), saved), result_),
                    with_whole_parts(out), out);
     }
@@ -57,7 +58,7 @@ class Folded final : public TapeOperator {
         return region;
     }
 
-    at::Tensor fold(at::Tensor tensor) const {
+    at::Tensor fold(const at::Tensor &tensor) const {
         return tensor.flatten(0, static_cast<int64_t>(n_parts_));
     }
 

@@ -1,6 +1,8 @@
 // The rules for functions of single elements.
 #include "tape_recorder.hpp"
 
+#include <algorithm>
+
 namespace neurotap {
 namespace {
 
@@ -130,67 +132,69 @@ TapeOperatorPtr power(const Numbers &n) {
         [exponent = number(n, 0)](const at::Tensor &x) { return at::pow(x, exponent); });
 }
 
-const std::unordered_map<std::string, MakeOperator> &functions_by_name() {
-    static const std::unordered_map<std::string, MakeOperator> functions = {
-        {"aten::relu", made<make_relu>},
-        {"aten::sigmoid", made<make_sigmoid>},
-        {"aten::tanh", made<make_tanh>},
-        {"aten::relu6", relu6},
-        {"aten::silu", activation<at::silu, at::silu_backward>},
-        {"aten::mish", activation<at::mish, at::mish_backward>},
-        {"aten::hardswish", activation<at::hardswish, at::hardswish_backward>},
-        {"aten::hardsigmoid", activation<at::hardsigmoid, at::hardsigmoid_backward>},
-        {"aten::selu", plain<at::selu>},
-        {"aten::log_sigmoid", plain<at::log_sigmoid>},
-        {"aten::exp", plain<at::exp>},
-        {"aten::abs", plain<at::abs>},
-        {"aten::neg", plain<at::neg>},
-        {"aten::sin", plain<at::sin>},
-        {"aten::cos", plain<at::cos>},
-        {"aten::square", plain<at::square>},
-        {"aten::sqrt", plain<at::sqrt>},
-        {"aten::rsqrt", plain<at::rsqrt>},
-        {"aten::reciprocal", plain<at::reciprocal>},
-        {"aten::log", plain<at::log>},
-        {"aten::log1p", plain<at::log1p>},
-        {"aten::log2", plain<at::log2>},
-        {"aten::log10", plain<at::log10>},
-        {"aten::expm1", plain<at::expm1>},
-        {"aten::erf", plain<at::erf>},
-        {"aten::erfc", plain<at::erfc>},
-        {"aten::tan", plain<at::tan>},
-        {"aten::asin", plain<at::asin>},
-        {"aten::acos", plain<at::acos>},
-        {"aten::atan", plain<at::atan>},
-        {"aten::sinh", plain<at::sinh>},
-        {"aten::cosh", plain<at::cosh>},
-        {"aten::asinh", plain<at::asinh>},
-        {"aten::acosh", plain<at::acosh>},
-        {"aten::atanh", plain<at::atanh>},
-        {"aten::sinc", plain<at::sinc>},
-        {"aten::lgamma", plain<at::lgamma>},
-        {"aten::digamma", plain<at::digamma>},
-        {"aten::sign", plain<at::sign>},
-        {"aten::floor", plain<at::floor>},
-        {"aten::ceil", plain<at::ceil>},
-        {"aten::trunc", plain<at::trunc>},
-        {"aten::frac", plain<at::frac>},
-        {"aten::hardtanh", hardtanh},
-        {"aten::leaky_relu", leaky_relu},
-        {"aten::elu", elu},
-        {"aten::celu", celu},
-        {"aten::softplus", softplus},
-        {"aten::gelu", gelu},
-        {"aten::threshold", threshold},
-        {"aten::clamp", clamp},
-        {"aten::clamp_min", clamp_min},
-        {"aten::clamp_max", clamp_max},
-        {"aten::hardshrink", hardshrink},
-        {"aten::softshrink", softshrink},
-        {"aten::pow", power},
-    };
-    return functions;
-}
+struct Function {
+    const char *name;
+    MakeOperator make;
+};
+
+constexpr Function kFunctions[] = {
+    {"aten::relu", made<make_relu>},
+    {"aten::sigmoid", made<make_sigmoid>},
+    {"aten::tanh", made<make_tanh>},
+    {"aten::relu6", relu6},
+    {"aten::silu", activation<at::silu, at::silu_backward>},
+    {"aten::mish", activation<at::mish, at::mish_backward>},
+    {"aten::hardswish", activation<at::hardswish, at::hardswish_backward>},
+    {"aten::hardsigmoid", activation<at::hardsigmoid, at::hardsigmoid_backward>},
+    {"aten::selu", plain<at::selu>},
+    {"aten::log_sigmoid", plain<at::log_sigmoid>},
+    {"aten::exp", plain<at::exp>},
+    {"aten::abs", plain<at::abs>},
+    {"aten::neg", plain<at::neg>},
+    {"aten::sin", plain<at::sin>},
+    {"aten::cos", plain<at::cos>},
+    {"aten::square", plain<at::square>},
+    {"aten::sqrt", plain<at::sqrt>},
+    {"aten::rsqrt", plain<at::rsqrt>},
+    {"aten::reciprocal", plain<at::reciprocal>},
+    {"aten::log", plain<at::log>},
+    {"aten::log1p", plain<at::log1p>},
+    {"aten::log2", plain<at::log2>},
+    {"aten::log10", plain<at::log10>},
+    {"aten::expm1", plain<at::expm1>},
+    {"aten::erf", plain<at::erf>},
+    {"aten::erfc", plain<at::erfc>},
+    {"aten::tan", plain<at::tan>},
+    {"aten::asin", plain<at::asin>},
+    {"aten::acos", plain<at::acos>},
+    {"aten::atan", plain<at::atan>},
+    {"aten::sinh", plain<at::sinh>},
+    {"aten::cosh", plain<at::cosh>},
+    {"aten::asinh", plain<at::asinh>},
+    {"aten::acosh", plain<at::acosh>},
+    {"aten::atanh", plain<at::atanh>},
+    {"aten::sinc", plain<at::sinc>},
+    {"aten::lgamma", plain<at::lgamma>},
+    {"aten::digamma", plain<at::digamma>},
+    {"aten::sign", plain<at::sign>},
+    {"aten::floor", plain<at::floor>},
+    {"aten::ceil", plain<at::ceil>},
+    {"aten::trunc", plain<at::trunc>},
+    {"aten::frac", plain<at::frac>},
+    {"aten::hardtanh", hardtanh},
+    {"aten::leaky_relu", leaky_relu},
+    {"aten::elu", elu},
+    {"aten::celu", celu},
+    {"aten::softplus", softplus},
+    {"aten::gelu", gelu},
+    {"aten::threshold", threshold},
+    {"aten::clamp", clamp},
+    {"aten::clamp_min", clamp_min},
+    {"aten::clamp_max", clamp_max},
+    {"aten::hardshrink", hardshrink},
+    {"aten::softshrink", softshrink},
+    {"aten::pow", power},
+};
 
 } // namespace
 
@@ -200,14 +204,15 @@ bool apply_function_rule(TapeRecorder &r, const Node *node) {
         return false;
     if (works_in_place(node))
         name.pop_back();
-    const auto make = functions_by_name().find(name);
-    if (make == functions_by_name().end())
+    const auto *function = std::find_if(std::begin(kFunctions), std::end(kFunctions),
+                                        [&](const Function &known) { return name == known.name; });
+    if (function == std::end(kFunctions))
         return false;
     Numbers numbers;
     for (const Value *input : node->inputs().slice(1))
         numbers.push_back(r.constant(input));
     const Seen operand = r.seen(node->input(0));
-    r.put(node, make->second(numbers), {operand.value}, operand.layout);
+    r.put(node, function->make(numbers), {operand.value}, operand.layout);
     return true;
 }
 

@@ -52,7 +52,7 @@ bool read_argument(const c10::IValue &value, const at::Tensor &first, TapeInputs
         read.key.arguments.push_back({{}, false, value.deepcopy()});
         return true;
     }
-    const at::Tensor tensor = value.toTensor();
+    const at::Tensor &tensor = value.toTensor();
     const bool is_mask = tensor.scalar_type() == at::kBool;
     read.key.arguments.push_back({tensor.sizes().vec(), is_mask, {}});
     read.arguments.push_back(tensor.detach());

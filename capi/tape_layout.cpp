@@ -146,7 +146,7 @@ at::Tensor one_of_same(const at::Tensor &constant, const Layout &value) {
     const auto behind = static_cast<int64_t>(value.sizes.size() - value.dim);
     if (constant.dim() < behind || constant.size(-behind) == 1)
         return constant;
-    const at::Tensor one = constant.narrow(-behind, 0, 1);
+    at::Tensor one = constant.narrow(-behind, 0, 1);
     require(constant.size(-behind) == value.sizes[value.dim]);
     require(constant.stride(-behind) == 0 || constant.eq(one).all().item<bool>());
     return one;

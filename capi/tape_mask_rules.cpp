@@ -54,7 +54,7 @@ at::Tensor both(const at::Tensor &a, const at::Tensor &b) { return a.logical_and
 at::Tensor either(const at::Tensor &a, const at::Tensor &b) { return a.logical_or(b); }
 
 Seen seen_mask(const TapeRecorder &r, const Value *value) {
-    const Seen seen = r.seen_or_mask(value);
+    Seen seen = r.seen_or_mask(value);
     require(seen.is_mask);
     return seen;
 }
@@ -152,7 +152,7 @@ void choose(TapeRecorder &r, const Node *node) {
 at::Scalar number(const TapeRecorder &r, const Value *value) {
     const c10::IValue given = r.constant(value);
     require(given.isScalar() || (given.isTensor() && given.toTensor().dim() == 0));
-    const at::Scalar number = given.isTensor() ? given.toTensor().item() : given.toScalar();
+    at::Scalar number = given.isTensor() ? given.toTensor().item() : given.toScalar();
     require(!number.isComplex());
     return number;
 }

@@ -108,7 +108,7 @@ void TapeRecorder::record_call() {
 
 // Where an example has several rows, a neuron is the sum of theirs.
 Seen TapeRecorder::see_by_example(const Seen &seen) {
-    const Seen rows = see_with_examples_in(seen, 0);
+    Seen rows = see_with_examples_in(seen, 0);
     require(rows.layout.dim == 0);
     Sizes sizes = rows.layout.on_tape();
     std::vector<int64_t> parts;
