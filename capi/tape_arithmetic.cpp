@@ -3,10 +3,6 @@
 namespace neurotap {
 namespace {
 
-double cost_of(const Sizes &result, const Region &out) {
-    return static_cast<double>(result[1] * count_positions(out));
-}
-
 // ---- of two values ----
 
 class Binary : public TapeOperator {

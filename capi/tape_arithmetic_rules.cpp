@@ -58,12 +58,8 @@ void put_sum(TapeRecorder &r, const Node *node, bool minus) {
     const Value *b = node->input(1);
     const at::Scalar given = weight_of_second(r, node);
     const at::Scalar weight = minus ? -given : given;
-    if (r.is_tensor(a) && r.is_tensor(b)) {
-        const Pair pair = pair_of(r, node);
-        return put_pair(
-            r, node, pair,
-            make_sum(pair.sizes_of_a(), pair.sizes_of_b(), pair.result.on_tape(), weight));
-    }
+    if (r.is_tensor(a) && r.is_tensor(b))
+        return r.put_made(node, add_sum(r, r.seen(a), r.seen(b), weight));
     if (r.is_tensor(a))
         return put_with_constant(
             r, node, a, b,
@@ -89,11 +85,10 @@ void put_product(TapeRecorder &r, const Node *node) {
     const Value *a = node->input(0);
     const Value *b = node->input(1);
     if (r.is_tensor(a) && r.is_tensor(b)) {
-        // A mask counts as ones and zeros.
-        const Pair pair = pair_of(r, r.seen_or_mask(a), r.seen_or_mask(b));
-        require(!pair.a.is_mask || !pair.b.is_mask);
-        return put_pair(r, node, pair,
-                        make_product(pair.sizes_of_a(), pair.sizes_of_b(), pair.result.on_tape()));
+        const Seen first_value = r.seen_or_mask(a); // a mask counts as ones and zeros
+        const Seen second_value = r.seen_or_mask(b);
+        require(!first_value.is_mask || !second_value.is_mask);
+        return r.put_made(node, add_elementwise_product(r, first_value, second_value));
     }
     const bool first = r.is_tensor(a);
     put_with_constant(r, node, first ? a : b, first ? b : a, times, times);
@@ -111,9 +106,9 @@ void put_quotient(TapeRecorder &r, const Node *node) {
 }
 
 OfTwo function_of_two(const std::string &name) {
-    if (name == "aten::maximum" || name == "aten::max")
+    if (name == "aten::maximum")
         return at::maximum;
-    if (name == "aten::minimum" || name == "aten::min")
+    if (name == "aten::minimum")
         return at::minimum;
     return name == "aten::atan2" ? at::atan2 : nullptr;
 }
@@ -183,8 +178,6 @@ Pair pair_of(TapeRecorder &r, const Seen &first, const Seen &second) {
     Seen b = r.see_with_examples_in(see_with_dimensions(r, second, ndim), a.layout.dim);
     require(a.layout.before == b.layout.before && a.layout.after == b.layout.after &&
             a.layout.examples() == b.layout.examples());
-    a.is_mask = first.is_mask;
-    b.is_mask = second.is_mask;
     return {a, b, resized(a.layout, broadcast(a.layout.sizes, b.layout.sizes))};
 }
 
@@ -193,15 +186,16 @@ Seen add_pointwise(TapeRecorder &r, const Seen &seen, TapeOperatorPtr op) {
 }
 
 Seen add_sum(TapeRecorder &r, const Seen &a, const Seen &b, const at::Scalar &weight_of_b) {
-    require(a.layout == b.layout);
-    const Sizes sizes = a.layout.on_tape();
-    return r.add_step(make_sum(sizes, sizes, sizes, weight_of_b), {a.value, b.value}, a.layout);
+    const Pair pair = pair_of(r, a, b);
+    return r.add_step(
+        make_sum(pair.sizes_of_a(), pair.sizes_of_b(), pair.result.on_tape(), weight_of_b),
+        pair.values(), pair.result);
 }
 
 Seen add_elementwise_product(TapeRecorder &r, const Seen &a, const Seen &b) {
-    require(a.layout == b.layout);
-    const Sizes sizes = a.layout.on_tape();
-    return r.add_step(make_product(sizes, sizes, sizes), {a.value, b.value}, a.layout);
+    const Pair pair = pair_of(r, a, b);
+    return r.add_step(make_product(pair.sizes_of_a(), pair.sizes_of_b(), pair.result.on_tape()),
+                      pair.values(), pair.result);
 }
 
 Seen add_offset(TapeRecorder &r, const Seen &seen, const at::Tensor &offset) {
@@ -218,12 +212,8 @@ at::Scalar real_number(const c10::IValue &value) {
 }
 
 bool apply_arithmetic_rule(TapeRecorder &recorder, const Node *node) {
-    std::string name = node->kind().toQualString();
-    if (node->outputs().size() != 1 || node->inputs().empty())
-        return false;
-    if (works_in_place(node))
-        name.pop_back();
-    return apply_arithmetic(recorder, node, name);
+    return node->outputs().size() == 1 && !node->inputs().empty() &&
+           apply_arithmetic(recorder, node, name_of(node));
 }
 
 } // namespace neurotap

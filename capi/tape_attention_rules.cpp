@@ -29,11 +29,9 @@ void product_and_offset(TapeRecorder &r, const Node *node) {
     const Seen product = add_product(r, first, r.seen(node->input(2)));
     if (!r.is_tensor(node->input(0)))
         return r.put_new(node->output(), add_offset(r, product, r.weight(node->input(0))));
-    const Pair pair = pair_of(r, product, r.seen(node->input(0)));
-    require(pair.result == product.layout);
-    r.put(node,
-          make_sum(pair.sizes_of_a(), pair.sizes_of_b(), pair.result.on_tape(), /*weight_of_b=*/1),
-          pair.values(), pair.result);
+    const Seen sum = add_sum(r, product, r.seen(node->input(0)));
+    require(sum.layout == product.layout);
+    r.put_made(node, sum);
 }
 
 // ---- softmax ----

@@ -12,8 +12,7 @@ struct capi_tape {
 };
 
 struct capi_part {
-    const capi_tape &whole;
-    std::shared_ptr<const Tape> tape;
+    const capi_tape &tape;
     TapePlan plan;
     double share;
     uint64_t bytes;
@@ -58,7 +57,7 @@ void put_part(capi_attributions &attributions, size_t input, const capi_part_run
         attributions.put(input, neurons[0], gradient);
         return;
     }
-    const Tape &tape = *run.part.tape;
+    const Tape &tape = *run.part.tape.tape;
     const int64_t examples = run.run.examples();
     const auto whole = whole_region(tape.values[input]);
     const auto &part = run.part.plan.regions[input];
@@ -111,7 +110,7 @@ ntap_status capi_part_new(const capi_tape *tape, size_t call, const capi_range *
         auto plan = plan_part(its, its.calls[call], positions_of(its, call, positions));
         const double share = plan.cost / its.costs[call];
         const uint64_t bytes = 1 + plan.elements * its.element_size;
-        *part = new capi_part{*tape, tape->tape, std::move(plan), share, bytes};
+        *part = new capi_part{*tape, std::move(plan), share, bytes};
     });
 }
 
@@ -128,12 +127,12 @@ ntap_status capi_part_run_new(const capi_part *part, const ntap_tensor *const *i
         const c10::InferenceMode no_inference(false);
         const at::NoGradGuard no_grad;
         std::vector<at::Tensor> given;
-        for (size_t i = 0; i < part->tape->n_inputs; ++i)
+        for (size_t i = 0; i < part->tape.tape->n_inputs; ++i)
             given.push_back(inputs[i]->tensor.detach().narrow(0, first_example, n_examples));
-        for (const at::Tensor &argument : part->whole.arguments)
+        for (const at::Tensor &argument : part->tape.arguments)
             given.push_back(
                 argument.narrow(0, first_example, n_examples).to(given[0].scalar_type()));
-        *run = new capi_part_run{*part, first_example, TapeRun(part->tape, part->plan, given)};
+        *run = new capi_part_run{*part, first_example, TapeRun(part->tape.tape, part->plan, given)};
     });
 }
 

@@ -33,6 +33,11 @@ class Broadcast {
     std::vector<int64_t> summed_;
 };
 
+// Of what is computed once for each element of the result.
+inline double cost_of(const Sizes &result, const Region &out) {
+    return static_cast<double>(result[1] * count_positions(out));
+}
+
 // Of a constant with the tape's dimensions, or with the last of them; some are positions.
 inline at::Tensor part_of_constant(at::Tensor constant, const Region &out) {
     for (size_t i = 0; i < out.size(); ++i) {

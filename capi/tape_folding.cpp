@@ -15,10 +15,6 @@ namespace {
 // Every tape has its own.
 constexpr size_t kLargestFolded = 16 << 20;
 
-bool is_known(const Recorded &recorded) {
-    return recorded.kind == Kind::kConstant || recorded.kind == Kind::kWeight;
-}
-
 bool returns_views(const c10::FunctionSchema &schema) {
     const auto &returns = schema.returns();
     return std::any_of(returns.begin(), returns.end(), [](const c10::Argument &returned) {
@@ -43,7 +39,7 @@ bool TapeRecorder::read_known(const Value *value, c10::IValue &constant, bool &o
     const Recorded *found = find(value);
     if (found == nullptr)
         return false;
-    if (is_known(*found)) {
+    if (found->is_known()) {
         of_weights = of_weights || found->kind == Kind::kWeight;
         constant = found->constant;
         return true;
@@ -52,7 +48,7 @@ bool TapeRecorder::read_known(const Value *value, c10::IValue &constant, bool &o
         return false;
     c10::impl::GenericList list(value->type()->expectRef<c10::ListType>().getElementType());
     for (const Recorded &item : *found->items) {
-        if (!is_known(item))
+        if (!item.is_known())
             return false;
         of_weights = of_weights || item.kind == Kind::kWeight;
         list.push_back(item.constant);

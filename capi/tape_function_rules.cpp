@@ -25,6 +25,12 @@ TapeOperatorPtr plain(const Numbers & /*none*/) {
     return make_pointwise(function);
 }
 
+using OfNumber = at::Tensor (*)(const at::Tensor &, const at::Scalar &);
+
+template <OfNumber function> TapeOperatorPtr with_number(const Numbers &n) {
+    return make_pointwise([x = number(n, 0)](const at::Tensor &of) { return function(of, x); });
+}
+
 template <TapeOperatorPtr (*make)()> TapeOperatorPtr made(const Numbers & /*none*/) {
     return make();
 }
@@ -96,40 +102,10 @@ TapeOperatorPtr threshold(const Numbers &n) {
 
 // ---- others ----
 
-TapeOperatorPtr celu(const Numbers &n) {
-    return make_pointwise(
-        [alpha = number(n, 0)](const at::Tensor &x) { return at::celu(x, alpha); });
-}
-
 TapeOperatorPtr clamp(const Numbers &n) {
     require(!n.at(0).isTensor() && !n.at(1).isTensor());
     return make_pointwise([low = maybe_number(n, 0), high = maybe_number(n, 1)](
                               const at::Tensor &x) { return at::clamp(x, low, high); });
-}
-
-TapeOperatorPtr clamp_min(const Numbers &n) {
-    return make_pointwise(
-        [low = number(n, 0)](const at::Tensor &x) { return at::clamp_min(x, low); });
-}
-
-TapeOperatorPtr clamp_max(const Numbers &n) {
-    return make_pointwise(
-        [high = number(n, 0)](const at::Tensor &x) { return at::clamp_max(x, high); });
-}
-
-TapeOperatorPtr hardshrink(const Numbers &n) {
-    return make_pointwise(
-        [threshold = number(n, 0)](const at::Tensor &x) { return at::hardshrink(x, threshold); });
-}
-
-TapeOperatorPtr softshrink(const Numbers &n) {
-    return make_pointwise(
-        [threshold = number(n, 0)](const at::Tensor &x) { return at::softshrink(x, threshold); });
-}
-
-TapeOperatorPtr power(const Numbers &n) {
-    return make_pointwise(
-        [exponent = number(n, 0)](const at::Tensor &x) { return at::pow(x, exponent); });
 }
 
 struct Function {
@@ -184,26 +160,24 @@ constexpr Function kFunctions[] = {
     {"aten::hardtanh", hardtanh},
     {"aten::leaky_relu", leaky_relu},
     {"aten::elu", elu},
-    {"aten::celu", celu},
+    {"aten::celu", with_number<at::celu>},
     {"aten::softplus", softplus},
     {"aten::gelu", gelu},
     {"aten::threshold", threshold},
     {"aten::clamp", clamp},
-    {"aten::clamp_min", clamp_min},
-    {"aten::clamp_max", clamp_max},
-    {"aten::hardshrink", hardshrink},
-    {"aten::softshrink", softshrink},
-    {"aten::pow", power},
+    {"aten::clamp_min", with_number<at::clamp_min>},
+    {"aten::clamp_max", with_number<at::clamp_max>},
+    {"aten::hardshrink", with_number<at::hardshrink>},
+    {"aten::softshrink", with_number<at::softshrink>},
+    {"aten::pow", with_number<at::pow>},
 };
 
 } // namespace
 
 bool apply_function_rule(TapeRecorder &r, const Node *node) {
-    std::string name = node->kind().toQualString();
     if (node->outputs().size() != 1 || node->inputs().empty())
         return false;
-    if (works_in_place(node))
-        name.pop_back();
+    const std::string name = name_of(node);
     const auto *function = std::find_if(std::begin(kFunctions), std::end(kFunctions),
                                         [&](const Function &known) { return name == known.name; });
     if (function == std::end(kFunctions))

@@ -1,8 +1,6 @@
 // Operators with masks. On a tape a mask is a value of ones and zeros, and has no gradient.
 #include "tape_broadcast.hpp"
 
-#include <array>
-
 namespace neurotap {
 namespace {
 
@@ -21,9 +19,7 @@ class Question final : public TapeOperator {
 
     bool has_gradient() const override { return false; }
 
-    double cost(const Region &out) const override {
-        return static_cast<double>(result_[1] * count_positions(out));
-    }
+    double cost(const Region &out) const override { return cost_of(result_, out); }
 
     at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
                        Saved & /*saved*/) const override {
@@ -57,9 +53,7 @@ class Choice final : public TapeOperator {
         return broadcasts_[operand].needs(out);
     }
 
-    double cost(const Region &out) const override {
-        return static_cast<double>(result_[1] * count_positions(out));
-    }
+    double cost(const Region &out) const override { return cost_of(result_, out); }
 
     at::Tensor forward(std::vector<at::Tensor> operands, const Region &out,
                        Saved &saved) const override {

@@ -22,9 +22,8 @@ About about(const TapeRecorder &r, const Value *value) {
         return {seen.layout.sizes, seen.is_mask ? at::kBool : r.dtype(), r.device(),
                 r.is_differentiable(seen)};
     }
-    const bool known =
-        recorded.kind == Recorded::Kind::kWeight || recorded.kind == Recorded::Kind::kConstant;
-    require(known && recorded.constant.isTensor() && recorded.constant.toTensor().defined());
+    require(recorded.is_known() && recorded.constant.isTensor() &&
+            recorded.constant.toTensor().defined());
     const at::Tensor &tensor = recorded.constant.toTensor();
     return {tensor.sizes().vec(), tensor.scalar_type(), tensor.device(), tensor.requires_grad()};
 }

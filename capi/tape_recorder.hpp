@@ -30,6 +30,8 @@ struct Recorded {
     bool is_attribute = false; // of a module, which the program must not change
 
     static Recorded of(const c10::IValue &constant);
+    // `constant` is what it is, whatever the inputs are.
+    bool is_known() const { return kind == Kind::kConstant || kind == Kind::kWeight; }
 };
 
 // A window whose arithmetic cannot overflow, and that looks at something.
@@ -39,6 +41,8 @@ bool works_in_place(const torch::jit::Node *node);
 // Whether it is one of "aten::unsafe_chunk" and the like: what they give may be written to, for
 // nobody looks at the whole any more.
 bool gives_separate_parts(const torch::jit::Node *node);
+// The operator's name, as "aten::add" also where it works in place.
+std::string name_of(const torch::jit::Node *node);
 // Whether it writes into another argument, as "aten::add.out" does.
 bool writes_elsewhere(const torch::jit::Node *node);
 
@@ -207,7 +211,7 @@ Seen add_product(TapeRecorder &recorder, const Seen &a, const Seen &b);
 Seen add_linear(TapeRecorder &recorder, const Seen &seen, const at::Tensor &weight,
                 const MaybeTensor &bias);
 
-// tape_arithmetic_rules.cpp: of values with the same layout, and of what is the same for all
+// tape_arithmetic_rules.cpp: of values that broadcast, and of what is the same for all
 // examples.
 struct Pair {
     Seen a, b;

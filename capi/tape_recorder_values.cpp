@@ -35,6 +35,13 @@ bool works_in_place(const Node *node) {
     return name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_';
 }
 
+std::string name_of(const Node *node) {
+    std::string name = node->kind().toQualString();
+    if (works_in_place(node))
+        name.pop_back();
+    return name;
+}
+
 bool gives_separate_parts(const Node *node) {
     return std::string(node->kind().toUnqualString()).rfind("unsafe_", 0) == 0;
 }
@@ -155,9 +162,7 @@ bool has_elements(const at::Tensor &tensor) {
 } // namespace
 
 at::Tensor TapeRecorder::weight(const Recorded &recorded) const {
-    const bool known = recorded.kind == Kind::kWeight || recorded.kind == Kind::kConstant;
-    if (!known || !recorded.constant.isTensor())
-        throw NotRecordable();
+    require(recorded.is_known() && recorded.constant.isTensor());
     const at::Tensor tensor = recorded.constant.toTensor();
     require(tensor.defined() && tensor.scalar_type() == dtype_ && has_elements(tensor));
     return lasting(tensor.detach());
@@ -165,7 +170,7 @@ at::Tensor TapeRecorder::weight(const Recorded &recorded) const {
 
 at::Tensor TapeRecorder::mask(const Value *value) const {
     const Recorded &recorded = at(value);
-    require(recorded.kind == Kind::kWeight || recorded.kind == Kind::kConstant);
+    require(recorded.is_known());
     const at::Tensor tensor = recorded.constant.toTensor();
     require(tensor.scalar_type() == at::kBool && has_elements(tensor));
     return lasting(tensor);

@@ -92,9 +92,7 @@ struct Call {
 
 c10::IValue argument(const TapeRecorder &r, const Value *value) {
     const Recorded *recorded = r.find(value);
-    const bool is_known = recorded != nullptr && (recorded->kind == Recorded::Kind::kWeight ||
-                                                  recorded->kind == Recorded::Kind::kConstant);
-    if (is_known && recorded->constant.isTensor())
+    if (recorded != nullptr && recorded->is_known() && recorded->constant.isTensor())
         return r.lasting(recorded->constant.toTensor());
     return r.constant(value);
 }
@@ -214,9 +212,7 @@ size_t chosen_dim(const TapeRecorder &r, const Node *node, at::Tensor &index) {
     const std::vector<Recorded> &items = r.items(node->input(1));
     for (size_t dim = 0; dim < items.size(); ++dim) {
         const c10::IValue &item = items[dim].constant;
-        const bool is_known = items[dim].kind == Recorded::Kind::kWeight ||
-                              items[dim].kind == Recorded::Kind::kConstant;
-        require(is_known && (item.isNone() || (item.isTensor() && !chosen)));
+        require(items[dim].is_known() && (item.isNone() || (item.isTensor() && !chosen)));
         if (item.isNone())
             continue;
         chosen = dim;

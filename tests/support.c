@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -338,4 +339,11 @@ unsigned char *read_file(const char *path, size_t *size) {
     assert_int_equal(fread(bytes, 1, *size, file), *size);
     (void)fclose(file);
     return bytes;
+}
+
+/* ---- memory ---- */
+
+size_t allocated_bytes(void) {
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
 }

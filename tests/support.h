@@ -133,6 +133,11 @@ void write_file(const char *path, const void *bytes, size_t size);
 /** Reads a file; fails the test if it cannot. To be freed. */
 unsigned char *read_file(const char *path, size_t *size);
 
+/* ---- memory ---- */
+
+/** Bytes that the allocator has given out, in all threads. */
+size_t allocated_bytes(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -2,7 +2,6 @@
  * captum's, and what autograd gives for all of the cut model. See fixtures/make_fast_paths.py. */
 #include "fixture_support.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -367,12 +366,6 @@ static void a_window_costs_its_share(void **state) {
 }
 
 /* ---- what is kept ---- */
-
-/* Bytes that the allocator has given out. */
-static size_t allocated_bytes(void) {
-    const struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
 
 static void attribute_batch(const layer *l, int64_t examples) {
     const int64_t sizes[] = {examples, 128, 6, 6};

@@ -2,7 +2,6 @@
  * purpose (programs, and the tapes for some shapes of inputs) is there after the first of them. */
 #include "support.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -56,12 +55,6 @@ static void close_stage(stage *s) {
     ntap_selector_free(s->selector);
     ntap_neuron_gradient_free(s->gradient);
     ntap_module_free(s->module);
-}
-
-/* Bytes that the allocator has given out. */
-static size_t allocated_bytes(void) {
-    const struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
 }
 
 static void attribute(const stage *s, const ntap_neuron_gradient *gradient) {
