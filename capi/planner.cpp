@@ -2,6 +2,7 @@
 
 #include "boundary.hpp"
 #include "checked_division.hpp"
+#include "checked_pooling.hpp"
 #include "inline_forks.hpp"
 #include "module_values.hpp"
 #include "site_markers.hpp"
@@ -50,7 +51,9 @@ class Planner {
         markers_.mark_code(Scope{model_, ""}, *graph_);
         markers_.mark_model(model_.get(), *graph_);
         inline_block(graph_->block());
-        check_divisions(replaces_layers_ ? *original_ : *graph_);
+        torch::jit::Graph &runs = replaces_layers_ ? *original_ : *graph_;
+        check_divisions(runs);
+        check_pooling(runs);
         if (replaces_layers_)
             return Plan{original_, {}, {}, {}};
         modules_.fold_attributes(*graph_);

@@ -1,11 +1,10 @@
 #include "kept_tensor.hpp"
+#include "relu_mask.hpp"
 #include "tape_operators.hpp"
 
 #include <ATen/Dispatch.h>
 
 #include <algorithm>
-#include <cstring>
-#include <type_traits>
 
 namespace neurotap {
 namespace {
@@ -18,37 +17,8 @@ class PointwiseOperator : public TapeOperator {
     }
 };
 
-// From here on memory counts: a mask takes a quarter of what the result takes.
+// From here on memory counts.
 constexpr int64_t kManyElements = 1 << 16;
-
-// 1 where elements are not cleared, else 0. This and what follows are vectorized, unlike libtorch's
-// le() and masked_fill_(), which take several times as long.
-template <typename T> void find_kept(const T *elements, uint8_t *kept, int64_t size) {
-    at::parallel_for(0, size, kManyElements, [&](int64_t begin, int64_t end) {
-#pragma omp simd
-        for (int64_t i = begin; i < end; ++i)
-            kept[i] = elements[i] <= 0 ? 0 : 1;
-    });
-}
-
-template <typename T> using BitsOf = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-
-// Clears the other elements of every row. Compilers do not vectorize a choice by a byte; without
-// that it takes 40 times as long.
-template <typename T> void keep(T *rows, int64_t n_rows, const uint8_t *kept, int64_t size) {
-    at::parallel_for(0, size, kManyElements, [&](int64_t begin, int64_t end) {
-        for (int64_t row = 0; row < n_rows; ++row) {
-            T *elements = rows + row * size;
-#pragma omp simd
-            for (int64_t i = begin; i < end; ++i) {
-                BitsOf<T> bits;
-                std::memcpy(&bits, elements + i, sizeof bits);
-                bits &= BitsOf<T>(0) - kept[i];
-                std::memcpy(elements + i, &bits, sizeof bits);
-            }
-        }
-    });
-}
 
 // A ReLU that keeps which elements it did not clear, or, of few elements, its result.
 class Relu final : public PointwiseOperator {
@@ -58,14 +28,14 @@ class Relu final : public PointwiseOperator {
         at::Tensor &operand = operands[0];
         at::Tensor result = is_ours_alone(operand) ? at::relu_(operand) : at::relu(operand);
         const bool many = result.numel() >= kManyElements && result.is_cpu();
-        saved = {many && result.is_contiguous() ? kept_in(result) : result};
+        saved = {many && result.is_contiguous() ? make_relu_mask(result) : result};
         return result;
     }
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
         const at::Tensor &saved = how.saved[0];
         if (saved.scalar_type() == at::kByte)
-            return {mask(std::move(gradient), saved, how.neurons)};
+            return {masked(std::move(gradient), how.neurons, saved)};
         if (how.neurons != 1)
             return {at::threshold_backward(how.by_neuron(gradient), saved, 0).flatten(0, 1)};
         if (is_ours_alone(gradient))
@@ -74,20 +44,10 @@ class Relu final : public PointwiseOperator {
     }
 
   private:
-    static at::Tensor kept_in(const at::Tensor &result) {
-        at::Tensor kept = at::empty(result.sizes(), result.options().dtype(at::kByte));
-        AT_DISPATCH_FLOATING_TYPES(result.scalar_type(), "relu", [&] {
-            find_kept(result.data_ptr<scalar_t>(), kept.data_ptr<uint8_t>(), result.numel());
-        });
-        return kept;
-    }
-
-    static at::Tensor mask(at::Tensor gradient, const at::Tensor &kept, int64_t neurons) {
+    static at::Tensor masked(at::Tensor gradient, int64_t neurons, const at::Tensor &mask) {
         if (!is_ours_alone(gradient) || !gradient.is_contiguous())
             gradient = gradient.clone(at::MemoryFormat::Contiguous);
-        AT_DISPATCH_FLOATING_TYPES(gradient.scalar_type(), "relu", [&] {
-            keep(gradient.data_ptr<scalar_t>(), neurons, kept.data_ptr<uint8_t>(), kept.numel());
-        });
+        apply_relu_mask(gradient, neurons, mask);
         return gradient;
     }
 };

@@ -124,6 +124,11 @@ PoolWindows pool_windows(const TapeRecorder &r, const Node *node, const Value *d
     return pool;
 }
 
+// Tapes do without the look at it.
+void pool_dilation(TapeRecorder &r, const Node *node) {
+    r.put_constant(node, r.constant(node->input(4)));
+}
+
 // input, kernel_size, stride, padding, dilation, ceil_mode
 void max_pool(TapeRecorder &r, const Node *node) {
     const bool round_up = r.constant(node->input(5)).toBool();
@@ -315,6 +320,7 @@ constexpr TapeRule kRules[] = {
     {"aten::_convolution_mode", convolution_nd},
     {"aten::convolution", convolution},
     {"aten::_convolution", convolution},
+    {"neurotap::pool_dilation", pool_dilation},
     {"aten::max_pool1d", max_pool},
     {"aten::max_pool2d", max_pool},
     {"aten::max_pool3d", max_pool},

@@ -318,6 +318,10 @@ def raises():
         for operator in ("remainder", "floordiv"):
             yield "raises", f"raises_{operator}_{i}", program(
                 module(f"return torch.mul(x, torch.{operator}({dividend}, {divisor}))"))
+    # Its only window is all padding: libtorch would write the gradient behind the operand's.
+    misses = "torch.max_pool1d(torch.unsqueeze(x, 1), [2], [1], [1], [7], False)"
+    yield "raises", "raises_pool_misses", program(module(f"return torch.median({misses})"))
+    yield "loads", "pool_misses", program(module(f"return {misses}"))
 
 
 def recurrent(states):
