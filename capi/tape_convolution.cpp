@@ -21,9 +21,11 @@ constexpr int64_t kFewElements = 20480;
 constexpr int64_t kFewMultiplications = int64_t{1} << 19;
 
 // For up to so many positions of all examples, putting the weight in oneDNN's order takes as long
-// as computing with it; copies of so many bytes are worth keeping.
+// as computing with it; copies of so many bytes are worth keeping. Where all of the operand is seen
+// they are late in a model, and so are most of its bytes, but little of its time: smaller ones.
 constexpr int64_t kFewPositions = 512;
 constexpr size_t kFewBytes = size_t{1} << 20;
+constexpr size_t kFewBytesOfAll = size_t{1} << 18;
 
 // By how much fewer positions are few if work is wasted on them.
 constexpr int64_t kWasted = 4;
@@ -98,7 +100,15 @@ class Convolution final : public TapeOperator {
 
   private:
     bool is_few(const Region &out, int64_t rows) const {
-        return rows * count_positions(out) <= kFewPositions && weight_.nbytes() <= kFewBytes;
+        return rows * count_positions(out) <= kFewPositions &&
+               weight_.nbytes() <= (sees_all(out) ? kFewBytesOfAll : kFewBytes);
+    }
+
+    bool sees_all(const Region &out) const {
+        for (size_t i = 0; i < windows_.size(); ++i)
+            if (windows_[i].look_at(out[i]).inputs.count < windows_[i].input)
+                return false;
+        return true;
     }
 
     // Where libtorch's own way is slow: it arranges the weight every time, takes oneDNN only for

@@ -38,48 +38,75 @@ class MaxPool final : public TapeOperator {
                        Saved &saved) const override {
         const WindowStep step(windows_, out, round_up_);
         const at::Tensor padded = step.pad(operands[0], -std::numeric_limits<double>::infinity());
-        auto [result, places] = pool(padded, step, out);
+        const auto how = windows_for(step);
+        auto [result, places] = can_max_pool(padded, how)
+                                    ? max_pool(padded, how, counts_of(out))
+                                    : pool(padded, how, round_up_ && step.pads.empty());
         saved = {places};
         return result;
     }
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
         const WindowStep step(windows_, how.out, round_up_);
-        Sizes sizes{gradient.size(0), gradient.size(1)};
-        int64_t positions = 1;
-        for (size_t i = 0; i < windows_.size(); ++i) {
-            const auto part = windows_[i].look_at(how.out[i]);
-            sizes.push_back(part.inputs.count + (step.pads.empty() ? 0 : part.before + part.after));
-            positions *= sizes.back();
-        }
         const at::Tensor &places = how.saved[0];
-        auto all = places.sizes().vec();
-        all.insert(all.begin(), how.neurons);
-        const at::Tensor padded = at::zeros({sizes[0], sizes[1], positions}, gradient.options());
-        padded.scatter_add_(2, places.unsqueeze(0).expand(all).flatten(3).flatten(0, 1),
-                            gradient.flatten(2));
-        return {step.unpad(padded.view(sizes))};
+        const auto positions = padded_positions(how.out, step);
+        return {step.unpad(places.scalar_type() == at::kByte
+                               ? max_pool_back(gradient, places, windows_for(step), positions)
+                               : pool_back(gradient, places, positions, how.neurons))};
     }
 
   private:
-    std::tuple<at::Tensor, at::Tensor> pool(const at::Tensor &padded, const WindowStep &step,
-                                            const Region &out) const {
-        const bool round_up = round_up_ && step.pads.empty();
-        const auto &[kernel, stride, dilation] = arguments_;
-        if (can_max_pool(padded))
-            return max_pool(padded, {kernel, stride, dilation, step.padding}, out[0].count,
-                            out[1].count);
-        switch (windows_.size()) {
-        case 1:
-            return at::max_pool1d_with_indices(padded, kernel, stride, step.padding, dilation,
-                                               round_up);
-        case 2:
-            return at::max_pool2d_with_indices(padded, kernel, stride, step.padding, dilation,
-                                               round_up);
-        default:
-            return at::max_pool3d_with_indices(padded, kernel, stride, step.padding, dilation,
-                                               round_up);
+    using Positions = std::vector<int64_t>;
+
+    MaxPoolWindows windows_for(const WindowStep &step) const {
+        return {arguments_.kernel, arguments_.stride, arguments_.dilation, step.padding};
+    }
+
+    static Positions counts_of(const Region &region) {
+        Positions counts;
+        for (const Extent &extent : region)
+            counts.push_back(extent.count);
+        return counts;
+    }
+
+    // Of the operand, with what it is padded with beforehand.
+    Positions padded_positions(const Region &out, const WindowStep &step) const {
+        Positions positions;
+        for (size_t i = 0; i < windows_.size(); ++i) {
+            const auto part = windows_[i].look_at(out[i]);
+            positions.push_back(part.inputs.count +
+                                (step.pads.empty() ? 0 : part.before + part.after));
         }
+        return positions;
+    }
+
+    // By libtorch, whose places are numbers of the operand's positions.
+    static std::tuple<at::Tensor, at::Tensor> pool(const at::Tensor &padded,
+                                                   const MaxPoolWindows &how, bool round_up) {
+        switch (how.kernel.size()) {
+        case 1:
+            return at::max_pool1d_with_indices(padded, how.kernel, how.stride, how.padding,
+                                               how.dilation, round_up);
+        case 2:
+            return at::max_pool2d_with_indices(padded, how.kernel, how.stride, how.padding,
+                                               how.dilation, round_up);
+        default:
+            return at::max_pool3d_with_indices(padded, how.kernel, how.stride, how.padding,
+                                               how.dilation, round_up);
+        }
+    }
+
+    static at::Tensor pool_back(const at::Tensor &gradient, const at::Tensor &places,
+                                const Positions &positions, int64_t neurons) {
+        Positions sizes{gradient.size(0), gradient.size(1)};
+        const at::Tensor sum =
+            at::zeros({sizes[0], sizes[1], c10::multiply_integers(positions)}, gradient.options());
+        auto all = places.sizes().vec();
+        all.insert(all.begin(), neurons);
+        sum.scatter_add_(2, places.unsqueeze(0).expand(all).flatten(3).flatten(0, 1),
+                         gradient.flatten(2));
+        sizes.insert(sizes.end(), positions.begin(), positions.end());
+        return sum.view(sizes);
     }
 
     SlidingWindows windows_;

@@ -10,6 +10,15 @@ bool is_ours_alone(const at::Tensor &tensor) {
            tensor.is_non_overlapping_and_dense();
 }
 
+namespace {
+
+// libtorch lets a view hold on to what it is a view of, which looks as if somebody else had it.
+at::Tensor without_base(at::Tensor tensor) {
+    return tensor.is_view() ? tensor.variable_data() : tensor;
+}
+
+} // namespace
+
 TapeRun::TapeRun(std::shared_ptr<const Tape> tape, const TapePlan &plan,
                  const std::vector<at::Tensor> &inputs)
     : tape_(std::move(tape)), plan_(plan), examples_(inputs.at(0).size(0)),
@@ -36,13 +45,13 @@ void TapeRun::forward(const TapeStep &step, std::vector<at::Tensor> &values,
         at::Tensor value = last ? std::move(values[operand]) : values[operand];
         operands.push_back(part == plan_.regions[operand]
                                ? std::move(value)
-                               : cut(value, plan_.regions[operand], part));
+                               : without_base(cut(value, plan_.regions[operand], part)));
     }
     at::Tensor result = step.op->forward(std::move(operands), out, saved);
     if (result.sizes() != sizes_of(tape_->values[step.result], out, examples_) ||
         c10::elementSize(result.scalar_type()) != tape_->element_size || result.is_complex())
         fail(NTAP_ERROR_INTERNAL, "an operator gave another shape or type than expected");
-    values[step.result] = std::move(result);
+    values[step.result] = without_base(std::move(result));
 }
 
 // Consumers that looked at different parts of a value each add to the gradient at theirs.
@@ -75,7 +84,7 @@ std::vector<at::Tensor> TapeRun::reverse(const at::Tensor &gradient, int64_t neu
         for (size_t j = 0; j < at_operands.size(); ++j)
             if (tape_->differentiable[step.operands[j]])
                 add(gradients[step.operands[j]], step.operands[j], step.op->needs(out, j),
-                    std::move(at_operands[j]));
+                    without_base(std::move(at_operands[j])));
     }
     gradients.resize(tape_->n_inputs);
     return gradients;
