@@ -7,8 +7,8 @@
 // The machine: https://github.com/python/cpython/blob/main/Lib/pickletools.py
 #include "archive.hpp"
 #include "boundary.hpp"
+#include "pickle_item.hpp"
 
-#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <unordered_map>
@@ -17,59 +17,28 @@
 namespace neurotap {
 namespace {
 
-constexpr uint64_t kDeepest = 200;          // nesting; real models stay below 20
-constexpr uint64_t kLargestExpansion = 100; // objects per byte, shared ones counted repeatedly
-
-struct Item;
-using ItemPtr = Item *; // the checker owns them all: lists and dictionaries may form cycles
-
-// What the check has to know of an object; everything else is kOther.
-struct Item {
-    enum Kind { kOther, kScalar, kInt, kText, kGlobal, kTuple, kStorage, kTensor };
-    enum Visit { kNotVisited, kInProgress, kVisited };
-    Kind kind = kOther;
-    Visit visit = kNotVisited;
-    uint64_t depth = 0;            // of what is inside, known when visited
-    uint64_t expanded = 1;         // objects inside, known when visited
-    int64_t number = 0;            // an int; a storage's number of elements
-    std::string text;              // a string, or "module name" of a global
-    std::vector<ItemPtr> elements; // of a tuple, a list, a dictionary, a call; sizes of a tensor
-};
-
-struct StorageType {
-    const char *name;
-    int64_t element_size;
-};
-
-const StorageType kStorageTypes[] = {
-    {"torch FloatStorage", 4},        {"torch DoubleStorage", 8},
-    {"torch HalfStorage", 2},         {"torch BFloat16Storage", 2},
-    {"torch LongStorage", 8},         {"torch IntStorage", 4},
-    {"torch ShortStorage", 2},        {"torch CharStorage", 1},
-    {"torch ByteStorage", 1},         {"torch BoolStorage", 1},
-    {"torch ComplexFloatStorage", 8}, {"torch ComplexDoubleStorage", 16},
-    {"torch ComplexHalfStorage", 4},  {"torch QInt8Storage", 1},
-    {"torch QUInt8Storage", 1},       {"torch QInt32Storage", 4},
-    {"torch QUInt4x2Storage", 1},     {"torch QUInt2x4Storage", 1},
-};
-
 class PickleChecker {
   public:
     PickleChecker(const std::string &bytes, const std::string &name, const RecordSize &record_size)
         : bytes_(bytes), name_(name), record_size_(record_size) {
-        scalar_.kind = Item::kScalar;
+        scalar_.kind = PickleItem::kScalar;
     }
 
     void run() {
         while (step()) {
         }
-        for (Item &item : items_)
-            measure(&item);
+        for (PickleItem &item : items_)
+            require_sound(check_nesting(&item, bytes_.size()));
     }
 
   private:
     [[noreturn]] void bad(const std::string &why) const {
         fail(NTAP_ERROR_FILE, "'", name_, "' is malformed at byte ", position_, ": ", why);
+    }
+
+    void require_sound(const std::string &wrong) const {
+        if (!wrong.empty())
+            bad(wrong);
     }
 
     // ---- bytes ----
@@ -96,16 +65,18 @@ class PickleChecker {
     }
 
     // ---- stack ----
-    ItemPtr push_new(Item::Kind kind) {
+    PickleItemPtr push_new(PickleItem::Kind kind) {
         items_.emplace_back();
         items_.back().kind = kind;
         stack_.push_back(&items_.back());
         return stack_.back();
     }
 
-    void push_int(int64_t number) { push_new(Item::kInt)->number = number; }
+    void push_int(int64_t number) { push_new(PickleItem::kInt)->number = number; }
 
-    void push_text(Item::Kind kind, std::string text) { push_new(kind)->text = std::move(text); }
+    void push_text(PickleItem::Kind kind, std::string text) {
+        push_new(kind)->text = std::move(text);
+    }
 
     void require_items(size_t count) const {
         const size_t floor = marks_.empty() ? 0 : marks_.back();
@@ -113,91 +84,52 @@ class PickleChecker {
             bad("an operation finds too few objects");
     }
 
-    ItemPtr pop() {
+    PickleItemPtr pop() {
         require_items(1);
-        const ItemPtr item = stack_.back();
+        const PickleItemPtr item = stack_.back();
         stack_.pop_back();
         return item;
     }
 
     // The objects above the latest mark, which goes too.
-    std::vector<ItemPtr> pop_to_mark() {
+    PickleItems pop_to_mark() {
         if (marks_.empty())
             bad("a mark is missing");
         const auto start = static_cast<std::ptrdiff_t>(marks_.back());
-        std::vector<ItemPtr> items(stack_.begin() + start, stack_.end());
+        PickleItems items(stack_.begin() + start, stack_.end());
         stack_.resize(marks_.back());
         marks_.pop_back();
         return items;
     }
 
-    void push_tuple(std::vector<ItemPtr> elements) {
-        push_new(Item::kTuple)->elements = std::move(elements);
+    void push_tuple(PickleItems elements) {
+        push_new(PickleItem::kTuple)->elements = std::move(elements);
     }
 
     void push_tuple_of(size_t count) {
         require_items(count);
         const auto first = stack_.end() - static_cast<std::ptrdiff_t>(count);
-        std::vector<ItemPtr> elements(first, stack_.end());
+        PickleItems elements(first, stack_.end());
         stack_.erase(first, stack_.end());
         push_tuple(std::move(elements));
     }
 
     // Adds to the list or dictionary on top of the stack.
-    void extend_top(const std::vector<ItemPtr> &items, size_t multiple) {
+    void extend_top(const PickleItems &items, size_t multiple) {
         require_items(1);
         if (items.size() % multiple != 0)
             bad("a key has no value");
-        const ItemPtr container = stack_.back();
-        if (container->kind != Item::kOther)
+        const PickleItemPtr container = stack_.back();
+        if (container->kind != PickleItem::kOther)
             bad("only a list or a dictionary can be added to");
         container->elements.insert(container->elements.end(), items.begin(), items.end());
     }
 
     void extend_top_by(size_t count) {
-        std::vector<ItemPtr> items;
+        PickleItems items;
         for (size_t i = 0; i < count; ++i)
             items.push_back(pop());
         extend_top(items, count);
-    }
-
-    // ---- nesting ----
-    void finish(ItemPtr item) const {
-        for (const ItemPtr element : item->elements) {
-            item->depth = std::max(item->depth, element->depth + 1);
-            item->expanded += element->expanded; // each is below the limit: no overflow
-            if (item->depth > kDeepest)
-                bad("it nests deeper than " + std::to_string(kDeepest));
-            if (item->expanded > kLargestExpansion * bytes_.size())
-                bad("its shared objects expand without bound");
-        }
-        item->visit = Item::kVisited;
-    }
-
-    // Depth and size of everything inside, without recursion. Tuples may be as deep as the file is
-    // long, and lists go on growing when others refer to them already.
-    void measure(ItemPtr root) const {
-        std::vector<ItemPtr> path;
-        std::vector<ItemPtr> pending{root};
-        while (!pending.empty()) {
-            const ItemPtr item = pending.back();
-            if (item->visit != Item::kNotVisited) {
-                pending.pop_back();
-                if (item->visit == Item::kInProgress && !path.empty() && path.back() == item) {
-                    path.pop_back();
-                    finish(item);
-                }
-                continue;
-            }
-            item->visit = Item::kInProgress;
-            path.push_back(item);
-            for (const ItemPtr element : item->elements) {
-                if (element->visit == Item::kInProgress)
-                    bad("an object contains itself");
-                if (element->visit == Item::kNotVisited)
-                    pending.push_back(element);
-            }
-        }
     }
 
     // ---- memo ----
@@ -216,22 +148,15 @@ class PickleChecker {
     }
 
     // ---- tensors ----
-    static int64_t element_size(const std::string &type) {
-        for (const StorageType &known : kStorageTypes)
-            if (type == known.name)
-                return known.element_size;
-        return 0;
-    }
-
     // ('storage', torch.FloatStorage, '0', 'cpu', 12): 12 floats in the record '0'.
     void persistent_storage() {
-        const ItemPtr id = pop();
+        const PickleItemPtr id = pop();
         const auto &parts = id->elements;
-        if (id->kind != Item::kTuple || parts.size() < 5 || parts[0]->text != "storage" ||
-            parts[1]->kind != Item::kGlobal || parts[2]->kind != Item::kText ||
-            parts[4]->kind != Item::kInt)
+        if (id->kind != PickleItem::kTuple || parts.size() < 5 || parts[0]->text != "storage" ||
+            parts[1]->kind != PickleItem::kGlobal || parts[2]->kind != PickleItem::kText ||
+            parts[4]->kind != PickleItem::kInt)
             bad("a storage is not described as ('storage', type, key, device, size)");
-        const int64_t size = element_size(parts[1]->text);
+        const int64_t size = storage_element_size(parts[1]->text);
         if (size == 0)
             fail(NTAP_ERROR_UNSUPPORTED, "'", name_, "' holds a tensor of type '", parts[1]->text,
                  "', which this library does not know");
@@ -241,79 +166,26 @@ class PickleChecker {
             bad("storage '" + parts[2]->text + "' claims " + std::to_string(numel) +
                 " elements of " + std::to_string(size) + " bytes, but its record has " +
                 std::to_string(record) + " bytes");
-        push_new(Item::kStorage)->number = numel;
-    }
-
-    // The arguments (storage, offset, sizes, strides, …) of torch._utils._rebuild_tensor_v2 and its
-    // kin: the last element must lie inside the storage.
-    void check_tensor(const std::vector<ItemPtr> &arguments) const {
-        if (arguments.size() < 4 || arguments[0]->kind != Item::kStorage ||
-            arguments[1]->kind != Item::kInt || arguments[2]->kind != Item::kTuple ||
-            arguments[3]->kind != Item::kTuple ||
-            arguments[2]->elements.size() != arguments[3]->elements.size())
-            bad("a tensor is not described as (storage, offset, sizes, strides)");
-        int64_t last = arguments[1]->number;
-        bool overflow = last < 0;
-        bool empty = false;
-        for (size_t dim = 0; dim < arguments[2]->elements.size(); ++dim) {
-            const Item &size = *arguments[2]->elements[dim];
-            const Item &stride = *arguments[3]->elements[dim];
-            if (size.kind != Item::kInt || stride.kind != Item::kInt || size.number < 0 ||
-                stride.number < 0)
-                bad("a tensor has a size or stride that is no number, or negative");
-            empty = empty || size.number == 0;
-            int64_t step = 0;
-            overflow =
-                overflow || (size.number > 0 &&
-                             (__builtin_mul_overflow(size.number - 1, stride.number, &step) ||
-                              __builtin_add_overflow(last, step, &last)));
-        }
-        if (overflow || (!empty && last >= arguments[0]->number))
-            bad("a tensor reaches beyond its storage of " + std::to_string(arguments[0]->number) +
-                " elements");
-    }
-
-    // (…, quantizer, …): scales and zero points for each channel must be as many as there are.
-    void check_quantized(const std::vector<ItemPtr> &arguments) const {
-        const ItemPtr quantizer = arguments.size() < 5 ? nullptr : arguments[4];
-        if (quantizer == nullptr || quantizer->kind != Item::kTuple ||
-            quantizer->elements.size() < 3)
-            bad("a quantized tensor has no quantizer");
-        const auto &parts = quantizer->elements;
-        if (parts[0]->text == "torch per_tensor_affine")
-            return;
-        const auto &sizes = arguments[2]->elements;
-        const bool has_axis = parts.size() > 3 && parts[3]->kind == Item::kInt &&
-                              parts[3]->number >= 0 &&
-                              static_cast<uint64_t>(parts[3]->number) < sizes.size();
-        const auto fits = [&](ItemPtr tensor) {
-            return tensor->kind == Item::kTensor && tensor->elements.size() == 1 &&
-                   tensor->elements[0]->number ==
-                       sizes[static_cast<size_t>(parts[3]->number)]->number;
-        };
-        if (!has_axis || !fits(parts[1]) || !fits(parts[2]))
-            bad("a quantized tensor's scales do not fit its channels");
+        push_new(PickleItem::kStorage)->number = numel;
     }
 
     // What a global stands for, called or built; NEWOBJ leaves it on the stack as it is.
     void call() {
-        const ItemPtr arguments = pop();
-        const ItemPtr function = pop();
-        if (function->kind == Item::kInt) // libtorch numbers what has a name
+        const PickleItemPtr arguments = pop();
+        const PickleItemPtr function = pop();
+        if (function->kind == PickleItem::kInt) // libtorch numbers what has a name
             bad("a number is called");
-        const bool named = function->kind == Item::kGlobal;
+        const bool named = function->kind == PickleItem::kGlobal;
         const bool quantized = named && function->text == "torch._utils _rebuild_qtensor";
         const bool plain = named && function->text == "torch._utils _rebuild_tensor_v2";
         if (!quantized && !plain) {
-            push_new(Item::kOther)->elements = {function, arguments};
+            push_new(PickleItem::kOther)->elements = {function, arguments};
             return;
         }
-        if (arguments->kind != Item::kTuple)
-            bad("a tensor is not described as (storage, offset, sizes, strides)");
-        check_tensor(arguments->elements);
+        require_sound(check_tensor(*arguments));
         if (quantized)
-            check_quantized(arguments->elements);
-        push_new(Item::kTensor)->elements = arguments->elements[2]->elements;
+            require_sound(check_quantized(*arguments));
+        push_new(PickleItem::kTensor)->elements = arguments->elements[2]->elements;
     }
 
     // libtorch rebuilds these without a check of what it is given.
@@ -324,7 +196,7 @@ class PickleChecker {
             if (name == refused)
                 fail(NTAP_ERROR_UNSUPPORTED, "'", name_, "' holds an object of '", name,
                      "', which cannot be checked");
-        push_text(Item::kGlobal, name);
+        push_text(PickleItem::kGlobal, name);
     }
 
     // ---- operations ----
@@ -371,12 +243,12 @@ class PickleChecker {
             return true;
         case 'X': { // BINUNICODE
             const auto length = little_endian<uint32_t>();
-            push_text(Item::kText, std::string(take(length), length));
+            push_text(PickleItem::kText, std::string(take(length), length));
             return true;
         }
         case 'U': { // SHORT_BINSTRING
             const auto length = static_cast<unsigned char>(*take(1));
-            push_text(Item::kText, std::string(take(length), length));
+            push_text(PickleItem::kText, std::string(take(length), length));
             return true;
         }
         default:
@@ -399,7 +271,7 @@ class PickleChecker {
             return true;
         case ']': // EMPTY_LIST
         case '}': // EMPTY_DICT
-            push_new(Item::kOther);
+            push_new(PickleItem::kOther);
             return true;
         case 'a': // APPEND
             extend_top_by(1);
@@ -466,11 +338,11 @@ class PickleChecker {
     const std::string &name_;
     const RecordSize &record_size_;
     size_t position_ = 0;
-    std::deque<Item> items_; // its addresses stay
-    Item scalar_;
-    std::vector<ItemPtr> stack_;
+    std::deque<PickleItem> items_; // its addresses stay
+    PickleItem scalar_;
+    PickleItems stack_;
     std::vector<size_t> marks_;
-    std::unordered_map<uint32_t, ItemPtr> memo_;
+    std::unordered_map<uint32_t, PickleItemPtr> memo_;
 };
 
 } // namespace

@@ -332,78 +332,6 @@ static void awkward_programs_do_as_by_autograd(void **state) {
     close_layer(&l);
 }
 
-/* ---- how much is computed ---- */
-
-static double computed_for(const char *model, const char *path, const char *neuron) {
-    layer l;
-    memset(&l, 0, sizeof l);
-    open_layer(model, path, &l);
-    l.n_inputs = 1;
-    l.inputs[0] = read_fixture("fast_paths/strides.x0.npy");
-    ntap_selector *selector = NULL;
-    ntap_tensor *grad = NULL;
-    ntap_attribute_report report = NTAP_ATTRIBUTE_REPORT_INIT;
-    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
-    options.report = &report;
-    assert_ok(ntap_selector_parse(neuron, &selector, &test_err));
-    assert_ok(ntap_neuron_gradient_attribute(l.gradient, inputs_of(&l), 1, selector, &options,
-                                             &grad, &test_err));
-    ntap_selector_free(selector);
-    ntap_tensor_free(grad);
-    close_layer(&l);
-    return report.computed;
-}
-
-/* A position of 7 x 6 costs a 42nd (the layer's own positions are all there is to compute). */
-static void a_window_costs_its_share(void **state) {
-    (void)state;
-    const double one = computed_for("fast_paths/strides.scripted.pt", "rest", "1,3,3");
-    const double row = computed_for("fast_paths/strides.scripted.pt", "rest", "1,3,:");
-    const double channel = computed_for("fast_paths/strides.scripted.pt", "rest", "1,:,:");
-    assert_true(one > 0.9 / 42 && one < 1.1 / 42);
-    assert_true(row > 0.9 / 7 && row < 1.1 / 7);
-    assert_true(channel > 0.9 && channel <= 1.0);
-}
-
-/* ---- what is kept ---- */
-
-static void attribute_batch(const layer *l, int64_t examples) {
-    const int64_t sizes[] = {examples, 128, 6, 6};
-    const ntap_device cpu = {NTAP_DEVICE_CPU, 0};
-    ntap_tensor *images = NULL;
-    ntap_tensor *grad = NULL;
-    ntap_selector *selector = NULL;
-    ntap_attribute_report report = NTAP_ATTRIBUTE_REPORT_INIT;
-    ntap_attribute_options options = NTAP_ATTRIBUTE_OPTIONS_INIT;
-    options.report = &report;
-    assert_ok(ntap_tensor_zeros(4, sizes, NTAP_DTYPE_FLOAT32, cpu, &images, &test_err));
-    assert_ok(ntap_selector_parse("5,1,1", &selector, &test_err));
-    const ntap_tensor *const inputs[] = {images};
-    assert_ok(ntap_neuron_gradient_attribute(l->gradient, inputs, 1, selector, &options, &grad,
-                                             &test_err));
-    assert_true(report.fast_path);
-    ntap_selector_free(selector);
-    ntap_tensor_free(images);
-    ntap_tensor_free(grad);
-}
-
-/* Each shape of inputs has a tape. Together they keep one copy of each weight for either direction:
- * here 576 KiB, four times. libtorch keeps something, too. */
-static void tapes_share_copies_of_weights(void **state) {
-    (void)state;
-    layer l;
-    memset(&l, 0, sizeof l);
-    open_layer("fast_paths/wide.scripted.pt", "last", &l);
-    attribute_batch(&l, 1);
-    attribute_batch(&l, 2);
-    const size_t before = allocated_bytes();
-    for (int64_t examples = 3; examples <= 16; ++examples)
-        attribute_batch(&l, examples);
-    const size_t after = allocated_bytes();
-    assert_true(after < before + (size_t)14 * (576 << 10));
-    close_layer(&l);
-}
-
 int main(void) {
     static const struct {
         const char *group;
@@ -417,10 +345,8 @@ int main(void) {
     const struct CMUnitTest others[] = {
         cmocka_unit_test(arguments_are_those_of_the_call),
         cmocka_unit_test(awkward_programs_do_as_by_autograd),
-        cmocka_unit_test(a_window_costs_its_share),
-        cmocka_unit_test(tapes_share_copies_of_weights),
     };
-    int failed = cmocka_run_group_tests_name("calls and costs", others, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("calls", others, NULL, NULL);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; ++i)
         failed += run_cases(tests[i].group, load_cases("fast_paths/cases.json"), tests[i].test);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
