@@ -239,10 +239,14 @@ uint64_t capi_tape_weight_bytes(const capi_tape *tape);
  *  tape. */
 typedef struct capi_part capi_part;
 
-/** The part for these ranges of all positions; only where they begin and end counts. */
+/**
+ * The part for these ranges of all positions; only where they begin and end counts.
+ * @param late_bytes  its last steps, as long as their values have a single position and no more
+ *                    bytes for an example, are its late ones
+ */
 NTAP_MUST_CHECK ntap_status capi_part_new(const capi_tape *tape, size_t call,
-                                          const capi_range *positions, capi_part **part,
-                                          ntap_error *err);
+                                          const capi_range *positions, uint64_t late_bytes,
+                                          capi_part **part, ntap_error *err);
 void capi_part_free(capi_part *part);
 
 /** What share of the multiplications for the whole value it takes, above 0 and up to 1. */
@@ -250,6 +254,10 @@ double capi_part_share(const capi_part *part);
 
 /** The memory of all that is computed for one example, in bytes; at least 1. */
 uint64_t capi_part_bytes(const capi_part *part);
+
+/** The memory of the largest value of the late steps for one example, in bytes; 0 if there are
+ * none. */
+uint64_t capi_part_late_bytes(const capi_part *part);
 
 /** A part, computed for some examples. It borrows the part. */
 typedef struct capi_part_run capi_part_run;
@@ -260,14 +268,26 @@ NTAP_MUST_CHECK ntap_status capi_part_run_new(const capi_part *part,
                                               capi_part_run **run, ntap_error *err);
 void capi_part_run_free(capi_part_run *run);
 
+/** The gradients of some neurons behind the late steps. They borrow the run. */
+typedef struct capi_part_gradients capi_part_gradients;
+
 /**
- * Differentiates neurons inside the part in one backward pass, and puts what it gets among the
- * attributions.
- * @param neurons  which ones these are among the attributions: `count` numbers, ascending
- * @param ranges   of the layer's value, for each dimension, neuron after neuron
+ * Takes neurons inside the part backwards through its late steps, all at once.
+ * @param ranges  of the layer's value, for each dimension, neuron after neuron
  */
-NTAP_MUST_CHECK ntap_status capi_part_differentiate(const capi_part_run *run, const size_t *neurons,
+NTAP_MUST_CHECK ntap_status capi_part_gradients_new(const capi_part_run *run,
                                                     const capi_range *ranges, size_t count,
+                                                    capi_part_gradients **gradients,
+                                                    ntap_error *err);
+void capi_part_gradients_free(capi_part_gradients *gradients);
+
+/**
+ * Takes `count` of them, from `first` on, backwards through all other steps at once, and puts what
+ * it gets among the attributions. May be called once for each.
+ * @param neurons  which ones these are among the attributions, ascending
+ */
+NTAP_MUST_CHECK ntap_status capi_part_differentiate(capi_part_gradients *gradients, size_t first,
+                                                    const size_t *neurons, size_t count,
                                                     capi_attributions *attributions,
                                                     ntap_error *err);
 

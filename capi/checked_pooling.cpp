@@ -1,6 +1,9 @@
 #include "checked_pooling.hpp"
 
+#include "sliding_window.hpp"
+
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 namespace neurotap {
@@ -12,58 +15,49 @@ using torch::jit::Stack;
 using torch::jit::Value;
 using Numbers = std::vector<int64_t>;
 
-// The operand, and what the pooling makes of it. A list of one number is for all dimensions.
-struct Pooling {
-    at::Tensor operand;
-    Numbers kernel, stride, padding, dilation;
-
-    // What is no pooling is for libtorch to refuse.
-    bool is_sound() const {
-        const auto positive = [](int64_t number) { return number > 0; };
-        return operand.defined() && !kernel.empty() &&
-               operand.dim() > static_cast<int64_t>(kernel.size()) &&
-               stride.size() == kernel.size() && padding.size() == kernel.size() &&
-               dilation.size() == kernel.size() &&
-               std::all_of(stride.begin(), stride.end(), positive) &&
-               std::all_of(dilation.begin(), dilation.end(), positive);
-    }
-
-    // Only windows that begin before the operand can miss it.
-    bool misses(size_t dim) const {
-        const int64_t size =
-            operand.size(operand.dim() - static_cast<int64_t>(kernel.size() - dim));
-        for (int64_t start = -padding[dim]; start < 0; start += stride[dim]) {
-            const int64_t first = (-start + dilation[dim] - 1) / dilation[dim];
-            if (first >= kernel[dim] || start + first * dilation[dim] >= size)
-                return true;
-        }
-        return false;
-    }
-
-    bool misses() const {
-        for (size_t dim = 0; dim < kernel.size(); ++dim)
-            if (padding[dim] <= kernel[dim] / 2 && misses(dim))
-                return true;
-        return false;
-    }
-};
-
-Numbers numbers_of(const c10::IValue &value) {
-    return value.isIntList() ? value.toIntVector() : Numbers{};
+// A list of one number is for all dimensions. Of what makes no sense, which libtorch refuses, there
+// is none.
+Numbers numbers_of(const c10::IValue &value, size_t dims, int64_t least) {
+    Numbers numbers = value.isIntList() ? value.toIntVector() : Numbers{};
+    if (numbers.size() == 1)
+        numbers.resize(dims, numbers[0]);
+    const auto is_sound = [&](int64_t number) {
+        return number >= least && number <= std::numeric_limits<int32_t>::max();
+    };
+    return std::all_of(numbers.begin(), numbers.end(), is_sound) ? numbers : Numbers{};
 }
 
 // input, kernel_size, stride, padding, dilation
+bool misses(at::ArrayRef<c10::IValue> arguments, size_t dims) {
+    const at::Tensor operand = arguments[0].toTensor();
+    const auto kernel = numbers_of(arguments[1], dims, 1);
+    const bool has_strides = !arguments[2].isIntList() || !arguments[2].toIntVector().empty();
+    const auto stride = has_strides ? numbers_of(arguments[2], dims, 1) : kernel;
+    const auto padding = numbers_of(arguments[3], dims, 0);
+    const auto dilation = numbers_of(arguments[4], dims, 1);
+    for (const Numbers &numbers : {kernel, stride, padding, dilation})
+        if (numbers.size() != dims)
+            return false;
+    if (!operand.defined() || operand.dim() < static_cast<int64_t>(dims))
+        return false;
+    const auto sizes = operand.sizes().slice(static_cast<size_t>(operand.dim()) - dims);
+    for (size_t i = 0; i < dims; ++i)
+        if (padding[i] <= kernel[i] / 2 &&
+            SlidingWindow{kernel[i], stride[i], dilation[i], padding[i], sizes[i]}.misses())
+            return true;
+    return false;
+}
+
+// The same, and the number of dimensions.
 void look(Stack &stack) {
-    const auto at = [&](size_t i) { return torch::jit::peek(stack, i, 5); };
-    Pooling pooling{at(0).toTensor(), numbers_of(at(1)), numbers_of(at(2)), numbers_of(at(3)),
-                    numbers_of(at(4))};
-    const c10::IValue dilation = at(4);
-    if (pooling.stride.empty())
-        pooling.stride = pooling.kernel;
-    const bool is_differentiated = at::GradMode::is_enabled() && pooling.operand.requires_grad();
-    if (is_differentiated && pooling.is_sound() && pooling.misses())
+    const auto dims = static_cast<size_t>(torch::jit::pop(stack).toInt());
+    const auto arguments = torch::jit::last(stack, 5);
+    const at::Tensor &operand = arguments[0].toTensor();
+    if (at::GradMode::is_enabled() && operand.defined() && operand.requires_grad() &&
+        misses(arguments, dims))
         throw std::runtime_error("max pooling has a window that lies in the padding, with all its "
                                  "elements; libtorch cannot differentiate that");
+    const c10::IValue dilation = arguments[4];
     torch::jit::drop(stack, 5);
     stack.push_back(dilation);
 }
@@ -76,35 +70,51 @@ c10::Symbol look_symbol() {
 void register_operator() {
     static const torch::jit::RegisterOperators registration({torch::jit::Operator(
         "neurotap::pool_dilation(Tensor input, int[] kernel_size, int[] stride, int[] padding, "
-        "int[] dilation) -> int[]",
+        "int[] dilation, int dims) -> int[]",
         look, c10::AliasAnalysisKind::FROM_SCHEMA)});
 }
 
-bool is_max_pooling(const Node *node) {
+// Of the max pooling that the node is, or 0: max_pool1d, max_pool2d_with_indices, …
+size_t dimensions_of(const Node *node) {
+    const std::string prefix = "aten::max_pool";
     const std::string name = node->kind().toQualString();
-    return name.rfind("aten::max_pool", 0) == 0 && node->inputs().size() == 6;
+    if (name.rfind(prefix, 0) != 0 || name.size() <= prefix.size() || node->inputs().size() != 6)
+        return 0;
+    const char digit = name[prefix.size()];
+    return digit >= '1' && digit <= '3' ? static_cast<size_t>(digit - '0') : 0;
 }
 
+bool is_one(const Value *value) {
+    const auto known = torch::jit::toIValue(value);
+    return known && known->isInt() && known->toInt() == 1;
+}
+
+// A list that others have, too, may be written to.
 bool is_known_not_to_dilate(const Value *dilation) {
-    const auto known = torch::jit::toIValue(dilation);
-    const auto is_one = [](int64_t number) { return number == 1; };
-    if (!known || !known->isIntList())
-        return false;
-    const auto numbers = known->toIntVector();
-    return std::all_of(numbers.begin(), numbers.end(), is_one);
+    if (const auto known = torch::jit::toIValue(dilation))
+        return numbers_of(*known, 1, 1) == Numbers(known->toListRef().size(), 1);
+    const auto ones = dilation->node()->inputs();
+    return dilation->node()->kind() == torch::jit::prim::ListConstruct &&
+           dilation->uses().size() == 1 && std::all_of(ones.begin(), ones.end(), is_one);
+}
+
+void look_first(torch::jit::Graph &graph, Node *node, size_t dims) {
+    const torch::jit::WithInsertPoint before(node);
+    auto inputs = node->inputs().slice(0, 5).vec();
+    inputs.push_back(graph.insertConstant(static_cast<int64_t>(dims)));
+    Node *const looks = graph.insertNode(graph.create(look_symbol(), inputs, 1));
+    looks->output()->setType(node->input(4)->type());
+    looks->copyMetadata(node);
+    node->replaceInput(4, looks->output());
 }
 
 void check_block(torch::jit::Graph &graph, Block *block) {
     for (Node *node : block->nodes()) {
         for (Block *inner : node->blocks())
             check_block(graph, inner);
-        if (!is_max_pooling(node) || is_known_not_to_dilate(node->input(4)))
-            continue;
-        Node *const looks = graph.create(look_symbol(), node->inputs().slice(0, 5), 1);
-        looks->output()->setType(node->input(4)->type());
-        looks->copyMetadata(node);
-        looks->insertBefore(node);
-        node->replaceInput(4, looks->output());
+        const size_t dims = dimensions_of(node);
+        if (dims != 0 && !is_known_not_to_dilate(node->input(4)))
+            look_first(graph, node, dims);
     }
 }
 

@@ -5,9 +5,9 @@
 
 namespace neurotap {
 
-// Windows of a dilated kernel can lie in the padding with all their elements. libtorch's derivative
-// adds their gradients somewhere behind the operand's. An operator in front of each pooling that
-// may be dilated looks.
+// A window of a dilated kernel can lie in the padding with all its elements. libtorch's derivative
+// (seen with 1.13) adds its gradient somewhere behind the operand's. An operator in front of each
+// pooling that may be dilated looks.
 void check_pooling(torch::jit::Graph &graph);
 
 } // namespace neurotap

@@ -12,9 +12,8 @@ namespace {
 // Planes for one thread, in elements of the result.
 constexpr int64_t kGrain = 1 << 14;
 
-// The place of a window that is all padding: libtorch has none for it either, and gives negative
-// infinity (and in 1.13 writes its gradient outside the plane).
-constexpr uint8_t kNowhere = 255;
+// So many elements a byte can tell apart.
+constexpr int64_t kMostInWindow = 256;
 
 // One dimension of a plane, and of the windows over it.
 struct Line {
@@ -22,10 +21,9 @@ struct Line {
     int64_t size, windows;
 
     int64_t start(int64_t window) const { return window * stride - padding; }
-    // The first element of a window that is inside, or `kernel`.
+    // The first element of a window that is inside.
     int64_t first_inside(int64_t window) const {
-        const int64_t first = (std::max<int64_t>(0, -start(window)) + dilation - 1) / dilation;
-        return start(window) + first * dilation < size ? std::min(first, kernel) : kernel;
+        return (std::max<int64_t>(0, -start(window)) + dilation - 1) / dilation;
     }
 };
 
@@ -77,8 +75,7 @@ template <typename T, int64_t constant_stride> class Row {
     int64_t stride() const { return constant_stride > 0 ? constant_stride : horizontal_.stride; }
 
     int32_t place_at(int64_t y, int64_t x) const {
-        const bool is_inside = y < vertical_.kernel && x < horizontal_.kernel;
-        return is_inside ? static_cast<int32_t>(y * horizontal_.kernel + x) : kNowhere;
+        return static_cast<int32_t>(y * horizontal_.kernel + x);
     }
 
     void begin(int64_t row) {
@@ -144,8 +141,7 @@ void scatter_plane(const T *gradients, const uint8_t *places, const Plane &plane
     for (int64_t row = 0; row < plane.vertical.windows; ++row) {
         const int64_t line = plane.vertical.start(row) * plane.horizontal.size;
         for (int64_t i = 0; i < plane.horizontal.windows; ++i, ++gradients, ++places)
-            if (*places != kNowhere)
-                sums[line + plane.horizontal.start(i) + offsets[*places]] += *gradients;
+            sums[line + plane.horizontal.start(i) + offsets[*places]] += *gradients;
     }
 }
 
@@ -176,7 +172,7 @@ std::vector<int64_t> with_positions(const at::Tensor &rows, const std::vector<in
 bool can_max_pool(const at::Tensor &operand, const MaxPoolWindows &windows) {
     const auto dims = static_cast<int64_t>(windows.kernel.size());
     return operand.is_cpu() && operand.dim() == 2 + dims && dims <= 2 &&
-           c10::multiply_integers(windows.kernel) <= kNowhere;
+           c10::multiply_integers(windows.kernel) <= kMostInWindow;
 }
 
 std::tuple<at::Tensor, at::Tensor> max_pool(const at::Tensor &operand,

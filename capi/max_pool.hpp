@@ -14,6 +14,8 @@ struct MaxPoolWindows {
 // Whether max_pool() takes such an operand, [examples, channels, positions…].
 bool can_max_pool(const at::Tensor &operand, const MaxPoolWindows &windows);
 
+// None of the windows may lie in the padding with all its elements.
+//
 // As libtorch's max_pool1d() and max_pool2d() of the same elements gives them, for so many
 // positions; on a CPU without its branches, which take several times as long. Then the places: a
 // byte each, which of its window's elements it is.

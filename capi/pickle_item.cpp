@@ -25,7 +25,7 @@ const StorageType kStorageTypes[] = {
     {"torch QUInt4x2Storage", 1},     {"torch QUInt2x4Storage", 1},
 };
 
-// The depth and size of what is inside of it, whose own are known.
+// Adds up depth and size of its elements, which have theirs.
 std::string finish(PickleItemPtr item, size_t n_bytes) {
     for (const PickleItem *element : item->elements) {
         item->depth = std::max(item->depth, element->depth + 1);
@@ -39,7 +39,7 @@ std::string finish(PickleItemPtr item, size_t n_bytes) {
     return "";
 }
 
-// Whether the sizes and strides, added to the offset, give the place of the last element.
+// The place of the last element that an offset, sizes and strides lead to.
 struct Reach {
     int64_t last;
     bool overflows, is_empty;

@@ -9,8 +9,9 @@
 namespace neurotap {
 
 struct PickleItem;
-using PickleItemPtr =
-    PickleItem *; // the machine owns them all: lists and dictionaries may form cycles
+// The machine owns them all: lists and dictionaries may form cycles.
+using PickleItemPtr = PickleItem *;
+using PickleItems = std::vector<PickleItemPtr>;
 
 // What the check has to know of an object; everything else is kOther.
 struct PickleItem {
@@ -22,11 +23,8 @@ struct PickleItem {
     uint64_t expanded = 1; // objects inside, known when visited
     int64_t number = 0;    // an int; a storage's number of elements
     std::string text;      // a string, or "module name" of a global
-    std::vector<PickleItemPtr>
-        elements; // of a tuple, a list, a dictionary, a call; sizes of a tensor
+    PickleItems elements;  // of a tuple, a list, a dictionary, a call; sizes of a tensor
 };
-
-using PickleItems = std::vector<PickleItemPtr>;
 
 // Those that check say what is wrong, or nothing.
 

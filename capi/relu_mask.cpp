@@ -9,9 +9,9 @@
 namespace neurotap {
 namespace {
 
-// What a thread takes at once. Its bytes hold a bit of each of its eight parts: that way compilers
-// vectorize what follows. (libtorch's le() and masked_fill_() they do not, and take several times
-// as long.)
+// The elements that a thread takes at once. Each byte of its mask has a bit for an element of each
+// eighth of them, so that compilers vectorize the loops below; libtorch's le() and masked_fill_()
+// are not vectorized and take several times as long.
 constexpr int64_t kBlock = 1 << 12;
 
 struct Block {
@@ -21,9 +21,9 @@ struct Block {
         : first(number * kBlock), bytes((std::min(kBlock, n_elements - first) + 7) / 8),
           size(n_elements - first) {}
     int64_t part(int64_t bit) const { return first + bit * bytes; }
-    int64_t part_size(int64_t bit) const {
-        return std::clamp<int64_t>(size - bit * bytes, 0, bytes);
-    }
+    int64_t part_size(int64_t bit) const { return std::min(bytes, size - bit * bytes); }
+    // Without those that are empty.
+    int64_t parts() const { return std::min<int64_t>(8, (size + bytes - 1) / bytes); }
 };
 
 int64_t count_blocks(int64_t n_elements) { return (n_elements + kBlock - 1) / kBlock; }
@@ -35,7 +35,7 @@ template <typename T> void find_kept(const T *elements, uint8_t *kept, int64_t s
         for (int64_t number = begin; number < end; ++number) {
             const Block block(number, size);
             uint8_t *bits = kept + block.first / 8;
-            for (int64_t bit = 0; bit < 8; ++bit) {
+            for (int64_t bit = 0; bit < block.parts(); ++bit) {
                 const T *part = elements + block.part(bit);
                 const int64_t n = block.part_size(bit);
 #pragma omp simd
@@ -48,11 +48,11 @@ template <typename T> void find_kept(const T *elements, uint8_t *kept, int64_t s
 
 template <typename T> using BitsOf = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
 
-// Clears the others. Compilers do not vectorize a choice by a bit; without that it takes 40 times
-// as long.
+// Clears the elements whose bit is 0. Compilers do not vectorize a choice by a bit; without that it
+// takes 40 times as long.
 template <typename T> void keep_block(T *elements, const uint8_t *kept, const Block &block) {
     const uint8_t *bits = kept + block.first / 8;
-    for (int64_t bit = 0; bit < 8; ++bit) {
+    for (int64_t bit = 0; bit < block.parts(); ++bit) {
         T *part = elements + block.part(bit);
         const int64_t n = block.part_size(bit);
 #pragma omp simd
@@ -65,7 +65,7 @@ template <typename T> void keep_block(T *elements, const uint8_t *kept, const Bl
     }
 }
 
-// Of every row.
+// Clears the same elements of every row.
 template <typename T> void keep(T *rows, int64_t n_rows, const uint8_t *kept, int64_t size) {
     at::parallel_for(0, count_blocks(size), kManyBlocks, [&](int64_t begin, int64_t end) {
         for (int64_t row = 0; row < n_rows; ++row)

@@ -23,6 +23,18 @@ int64_t SlidingWindow::outputs(int64_t padding, int64_t inputs, bool round_up) c
     return count;
 }
 
+// One that begins inside does not.
+bool SlidingWindow::misses() const {
+    const int64_t count = outputs(before, input, true);
+    for (int64_t i = 0; i < count && i * stride < before; ++i) {
+        const int64_t start = i * stride - before;
+        const int64_t first = (-start - 1) / dilation + 1;
+        if (first >= kernel || start + first * dilation >= input)
+            return true;
+    }
+    return false;
+}
+
 Region look_at(const SlidingWindows &windows, const Region &out) {
     Region needed;
     for (size_t i = 0; i < windows.size(); ++i)

@@ -21,6 +21,9 @@ struct SlidingWindow {
 
     // The number of outputs with as much padding at either end; rounded up for pooling's ceil_mode.
     int64_t outputs(int64_t padding, int64_t inputs, bool round_up) const;
+
+    // Whether an output looks at padding only, as it may if it is dilated.
+    bool misses() const;
 };
 
 using SlidingWindows = c10::SmallVector<SlidingWindow, 3>;

@@ -66,4 +66,34 @@ TapePlan plan_part(const Tape &tape, size_t value, const Region &part) {
     return plan;
 }
 
+namespace {
+
+// The values that a step reads and makes.
+std::vector<size_t> values_of(const TapeStep &step) {
+    std::vector<size_t> values = step.operands;
+    values.push_back(step.result);
+    return values;
+}
+
+} // namespace
+
+LateSteps find_late_steps(const Tape &tape, const TapePlan &plan, size_t most_elements) {
+    const LateSteps none{tape.steps.size(), 0};
+    LateSteps late = none;
+    for (size_t i = tape.steps.size(); i-- > 0;) {
+        if (!plan.needs_value[tape.steps[i].result])
+            continue;
+        size_t elements = late.elements;
+        for (const size_t value : values_of(tape.steps[i])) {
+            if (count_positions(plan.regions[value]) > 1)
+                return late;
+            elements = std::max(elements, static_cast<size_t>(tape.values[value][1]));
+        }
+        if (elements > most_elements)
+            return late;
+        late = {i, elements};
+    }
+    return none;
+}
+
 } // namespace neurotap

@@ -91,4 +91,14 @@ struct TapePlan {
 
 TapePlan plan_part(const Tape &tape, size_t value, const Region &part);
 
+// The last steps of a plan whose values have a single position and few elements, as of dense layers
+// behind convolutions. Their weights may be larger than all that is computed: these steps are worth
+// taking for more neurons at once.
+struct LateSteps {
+    size_t first;    // of the tape's steps; their number if there are none, or no others
+    size_t elements; // of the largest value, for an example
+};
+
+LateSteps find_late_steps(const Tape &tape, const TapePlan &plan, size_t most_elements);
+
 } // namespace neurotap

@@ -106,9 +106,9 @@ void put_quotient(TapeRecorder &r, const Node *node) {
 }
 
 OfTwo function_of_two(const std::string &name) {
-    if (name == "aten::maximum")
+    if (name == "aten::maximum" || name == "aten::max")
         return at::maximum;
-    if (name == "aten::minimum")
+    if (name == "aten::minimum" || name == "aten::min")
         return at::minimum;
     return name == "aten::atan2" ? at::atan2 : nullptr;
 }

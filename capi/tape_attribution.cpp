@@ -16,12 +16,19 @@ struct capi_part {
     TapePlan plan;
     double share;
     uint64_t bytes;
+    LateSteps late;
 };
 
 struct capi_part_run {
     const capi_part &part;
     int64_t first_example;
     TapeRun run;
+};
+
+struct capi_part_gradients {
+    const capi_part_run &run;
+    Gradients gradients; // behind the late steps
+    size_t count;        // of neurons
 };
 
 namespace {
@@ -75,6 +82,19 @@ void put_part(capi_attributions &attributions, size_t input, const capi_part_run
             .copy_(by_neuron.select(0, static_cast<int64_t>(i)));
 }
 
+// Those of some of the neurons; if that is all of them, they are not kept.
+Gradients take(capi_part_gradients &gradients, size_t first, size_t count) {
+    if (count == gradients.count)
+        return std::move(gradients.gradients);
+    const int64_t examples = gradients.run.run.examples();
+    Gradients some(gradients.gradients.size());
+    for (size_t i = 0; i < some.size(); ++i)
+        if (gradients.gradients[i].defined())
+            some[i] = gradients.gradients[i].narrow(0, static_cast<int64_t>(first) * examples,
+                                                    static_cast<int64_t>(count) * examples);
+    return some;
+}
+
 } // namespace
 
 ntap_status capi_tape_find(const capi_program *program, const ntap_tensor *const *inputs,
@@ -104,13 +124,14 @@ size_t capi_tape_sizes(const capi_tape *tape, size_t call, const int64_t **sizes
 uint64_t capi_tape_weight_bytes(const capi_tape *tape) { return tape->tape->weight_bytes; }
 
 ntap_status capi_part_new(const capi_tape *tape, size_t call, const capi_range *positions,
-                          capi_part **part, ntap_error *err) {
+                          uint64_t late_bytes, capi_part **part, ntap_error *err) {
     return guarded(err, NTAP_ERROR_INTERNAL, [&] {
         const auto &its = *tape->tape;
         auto plan = plan_part(its, its.calls[call], positions_of(its, call, positions));
         const double share = plan.cost / its.costs[call];
         const uint64_t bytes = 1 + plan.elements * its.element_size;
-        *part = new capi_part{*tape, std::move(plan), share, bytes};
+        const LateSteps late = find_late_steps(its, plan, late_bytes / its.element_size);
+        *part = new capi_part{*tape, std::move(plan), share, bytes, late};
     });
 }
 
@@ -119,6 +140,10 @@ void capi_part_free(capi_part *part) { delete part; }
 double capi_part_share(const capi_part *part) { return part->share; }
 
 uint64_t capi_part_bytes(const capi_part *part) { return part->bytes; }
+
+uint64_t capi_part_late_bytes(const capi_part *part) {
+    return part->late.elements * part->tape.tape->element_size;
+}
 
 ntap_status capi_part_run_new(const capi_part *part, const ntap_tensor *const *inputs,
                               int64_t first_example, int64_t n_examples, capi_part_run **run,
@@ -138,15 +163,31 @@ ntap_status capi_part_run_new(const capi_part *part, const ntap_tensor *const *i
 
 void capi_part_run_free(capi_part_run *run) { delete run; }
 
-ntap_status capi_part_differentiate(const capi_part_run *run, const size_t *neurons,
-                                    const capi_range *ranges, size_t count,
+ntap_status capi_part_gradients_new(const capi_part_run *run, const capi_range *ranges,
+                                    size_t count, capi_part_gradients **gradients,
+                                    ntap_error *err) {
+    return guarded(err, NTAP_ERROR_INTERNAL, [&] {
+        const c10::InferenceMode no_inference(false);
+        const at::NoGradGuard no_grad;
+        auto made = run->run.begin(make_part_seeds(*run, ranges, count));
+        run->run.reverse(made, static_cast<int64_t>(count), run->part.late.first,
+                         run->part.tape.tape->steps.size());
+        *gradients = new capi_part_gradients{*run, std::move(made), count};
+    });
+}
+
+void capi_part_gradients_free(capi_part_gradients *gradients) { delete gradients; }
+
+ntap_status capi_part_differentiate(capi_part_gradients *gradients, size_t first,
+                                    const size_t *neurons, size_t count,
                                     capi_attributions *attributions, ntap_error *err) {
     return guarded(err, NTAP_ERROR_INTERNAL, [&] {
         const c10::InferenceMode no_inference(false);
         const at::NoGradGuard no_grad;
-        const auto gradients =
-            run->run.reverse(make_part_seeds(*run, ranges, count), static_cast<int64_t>(count));
-        for (size_t i = 0; i < gradients.size(); ++i)
-            put_part(*attributions, i, *run, gradients[i], neurons, count);
+        const capi_part_run &run = gradients->run;
+        Gradients some = take(*gradients, first, count);
+        run.run.reverse(some, static_cast<int64_t>(count), 0, run.part.late.first);
+        for (size_t i = 0; i < run.part.tape.tape->n_inputs; ++i)
+            put_part(*attributions, i, run, some[i], neurons, count);
     });
 }

@@ -21,8 +21,9 @@ constexpr int64_t kFewElements = 20480;
 constexpr int64_t kFewMultiplications = int64_t{1} << 19;
 
 // For up to so many positions of all examples, putting the weight in oneDNN's order takes as long
-// as computing with it; copies of so many bytes are worth keeping. Where all of the operand is seen
-// they are late in a model, and so are most of its bytes, but little of its time: smaller ones.
+// as computing with it; copies of so many bytes are worth keeping. Convolutions that see all of
+// their operand in so few positions are late ones. They have most of a model's weights, and take
+// little of its time: of these only smaller copies.
 constexpr int64_t kFewPositions = 512;
 constexpr size_t kFewBytes = size_t{1} << 20;
 constexpr size_t kFewBytesOfAll = size_t{1} << 18;

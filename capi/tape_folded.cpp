@@ -59,7 +59,7 @@ class Folded final : public TapeOperator {
     }
 
     at::Tensor fold(const at::Tensor &tensor) const {
-        return tensor.flatten(0, static_cast<int64_t>(n_parts_));
+        return without_base(tensor.flatten(0, static_cast<int64_t>(n_parts_)));
     }
 
     at::Tensor unfold(const at::Tensor &rows, const Sizes &sizes) const {

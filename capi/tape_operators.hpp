@@ -166,7 +166,10 @@ TapeOperatorPtr make_pixel_shuffle(int64_t factor);
 // tape_shape.cpp: the reverse of an operator that is linear, found by autograd.
 at::Tensor transpose(const Pointwise &linear, const Sizes &operand, const at::Tensor &gradient);
 
-// tape.cpp: whether nobody else holds the tensor's memory, so that it may be overwritten.
+// tape_run.cpp: whether nobody else holds the tensor's memory, so that it may be overwritten.
 bool is_ours_alone(const at::Tensor &tensor);
+// The same tensor. libtorch lets a view hold on to what it is a view of, which looks as if somebody
+// else had it.
+at::Tensor without_base(at::Tensor tensor);
 
 } // namespace neurotap

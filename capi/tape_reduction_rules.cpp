@@ -139,8 +139,6 @@ Seen add_along(TapeRecorder &r, const Seen &operand, const std::vector<size_t> &
 }
 
 void put_along(TapeRecorder &r, const Node *node, const AlongDims &how) {
-    const size_t n_inputs = node->inputs().size();
-    require(how.dims < n_inputs && how.keeps < n_inputs);
     Seen operand = r.seen(node->input(0));
     const auto dims = sorted_dims(r, node->input(how.dims), operand.layout.sizes.size());
     operand = r.see_with_examples_beside(operand, dims[0]);
@@ -208,18 +206,19 @@ void put_repeated(TapeRecorder &r, const Node *node) {
 
 // The dimension of which an index chooses places; it is the only one.
 size_t chosen_dim(const TapeRecorder &r, const Node *node, at::Tensor &index) {
-    c10::optional<size_t> chosen;
     const std::vector<Recorded> &items = r.items(node->input(1));
+    size_t chosen = items.size();
     for (size_t dim = 0; dim < items.size(); ++dim) {
         const c10::IValue &item = items[dim].constant;
-        require(items[dim].is_known() && (item.isNone() || (item.isTensor() && !chosen)));
+        require(items[dim].is_known() &&
+                (item.isNone() || (item.isTensor() && chosen == items.size())));
         if (item.isNone())
             continue;
         chosen = dim;
         index = r.lasting(item.toTensor());
     }
-    require(chosen.has_value() && index.scalar_type() == at::kLong && index.dim() > 0);
-    return *chosen;
+    require(chosen < items.size() && index.scalar_type() == at::kLong && index.dim() > 0);
+    return chosen;
 }
 
 // input, a list with one index
@@ -277,8 +276,8 @@ bool apply_along_rule(TapeRecorder &recorder, const Node *node) {
     const std::string name = node->kind().toQualString();
     const auto *how = std::find_if(std::begin(kAlong), std::end(kAlong),
                                    [&](const AlongDims &known) { return name == known.name; });
-    if (how == std::end(kAlong) || node->inputs().size() <= how->dims)
-        return false;
+    if (how == std::end(kAlong) || node->inputs().size() <= std::max(how->dims, how->keeps))
+        return false; // max() and min() of two tensors, or of all elements
     put_along(recorder, node, *how);
     return true;
 }

@@ -10,14 +10,11 @@ bool is_ours_alone(const at::Tensor &tensor) {
            tensor.is_non_overlapping_and_dense();
 }
 
-namespace {
-
-// libtorch lets a view hold on to what it is a view of, which looks as if somebody else had it.
 at::Tensor without_base(at::Tensor tensor) {
-    return tensor.is_view() ? tensor.variable_data() : tensor;
+    if (!tensor.is_view())
+        return tensor;
+    return tensor.variable_data();
 }
-
-} // namespace
 
 TapeRun::TapeRun(std::shared_ptr<const Tape> tape, const TapePlan &plan,
                  const std::vector<at::Tensor> &inputs)
@@ -70,10 +67,14 @@ void TapeRun::add(at::Tensor &sum, size_t value, const Region &part, at::Tensor 
     cut(sum, region, part).add_(gradient);
 }
 
-std::vector<at::Tensor> TapeRun::reverse(const at::Tensor &gradient, int64_t neurons) const {
-    std::vector<at::Tensor> gradients(tape_->values.size());
-    gradients[plan_.value] = gradient;
-    for (size_t i = tape_->steps.size(); i-- > 0;) {
+Gradients TapeRun::begin(const at::Tensor &seeds) const {
+    Gradients gradients(tape_->values.size());
+    gradients[plan_.value] = seeds;
+    return gradients;
+}
+
+void TapeRun::reverse(Gradients &gradients, int64_t neurons, size_t first, size_t end) const {
+    for (size_t i = end; i-- > first;) {
         const TapeStep &step = tape_->steps[i];
         if (!gradients[step.result].defined() || !tape_->differentiable[step.result])
             continue;
@@ -86,8 +87,6 @@ std::vector<at::Tensor> TapeRun::reverse(const at::Tensor &gradient, int64_t neu
                 add(gradients[step.operands[j]], step.operands[j], step.op->needs(out, j),
                     without_base(std::move(at_operands[j])));
     }
-    gradients.resize(tape_->n_inputs);
-    return gradients;
 }
 
 } // namespace neurotap

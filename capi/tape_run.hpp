@@ -5,6 +5,9 @@
 
 namespace neurotap {
 
+// At the tape's values, [neurons * examples, …]; undefined where there is none.
+using Gradients = std::vector<at::Tensor>;
+
 class TapeRun {
   public:
     // Runs it forward for the examples of these inputs, from the first value on.
@@ -15,9 +18,11 @@ class TapeRun {
     // Of the part that was computed.
     const at::Tensor &like() const { return like_; }
 
-    // From the gradients at the part for some neurons, [neurons * examples, …], to those at the
-    // inputs' parts, alike; undefined for inputs that the part does not depend on.
-    std::vector<at::Tensor> reverse(const at::Tensor &gradient, int64_t neurons) const;
+    // Those of some neurons, of whose seeds at the part they are made.
+    Gradients begin(const at::Tensor &seeds) const;
+    // Takes them backwards through the steps from `first` up to `end`: from the results to the
+    // operands.
+    void reverse(Gradients &gradients, int64_t neurons, size_t first, size_t end) const;
 
   private:
     void forward(const TapeStep &step, std::vector<at::Tensor> &values, std::vector<uint32_t> &uses,

@@ -124,7 +124,7 @@ PoolWindows pool_windows(const TapeRecorder &r, const Node *node, const Value *d
     return pool;
 }
 
-// Tapes do without the look at it.
+// max_pool() looks itself.
 void pool_dilation(TapeRecorder &r, const Node *node) {
     r.put_constant(node, r.constant(node->input(4)));
 }
@@ -133,6 +133,8 @@ void pool_dilation(TapeRecorder &r, const Node *node) {
 void max_pool(TapeRecorder &r, const Node *node) {
     const bool round_up = r.constant(node->input(5)).toBool();
     const PoolWindows pool = pool_windows(r, node, node->input(4), round_up);
+    for (const SlidingWindow &window : pool.windows)
+        require(!window.misses());
     r.put_rows(node, make_max_pool(pool.windows, round_up), pool.result);
 }
 

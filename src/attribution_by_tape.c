@@ -10,11 +10,17 @@
 static const double MOST_SHARE = 0.7;
 
 /* Examples, and neurons of them, that fit into the caches together run fastest, so many bytes for
- * each thread. Where weights take more than that, some examples more are worth fetching them for;
- * neurons were measured not to be. */
+ * each thread. Where weights take more than that, some examples more are worth fetching them for.
+ */
 static const uint64_t FORWARD_BYTES = UINT64_C(8) << 20;
 static const uint64_t BACKWARD_BYTES = UINT64_C(16) << 20;
 static const uint64_t MOST_BYTES = UINT64_C(256) << 20;
+
+/* Of dense layers behind convolutions, values are small and weights large: there neurons that take
+ * so many bytes together are worth fetching them for, if so many fit. (Of convolutions, late ones
+ * too, they were measured not to be.) */
+static const uint64_t LATE_BYTES = UINT64_C(1) << 20;
+static const uint64_t LATE_NEURONS = 8;
 
 /* All of them are put in order beforehand. */
 static const size_t MOST_NEURONS = (size_t)1 << 22;
@@ -91,10 +97,6 @@ static uint64_t for_all_threads(uint64_t bytes) {
     return threads > 1 ? bytes * (uint64_t)threads : bytes;
 }
 
-static uint64_t backward_bytes(const tape_work *w) {
-    return limited(w, for_all_threads(BACKWARD_BYTES));
-}
-
 static uint64_t forward_bytes(const tape_work *w) {
     const uint64_t weights = 2 * capi_tape_weight_bytes(w->tape);
     const uint64_t bytes = for_all_threads(FORWARD_BYTES);
@@ -102,33 +104,70 @@ static uint64_t forward_bytes(const tape_work *w) {
     return limited(w, bytes > enough ? bytes : enough);
 }
 
+/* How many neurons go backwards at once. */
+typedef struct pass_sizes {
+    size_t late;  /* through the late steps */
+    size_t early; /* and then through the others */
+} pass_sizes;
+
+static pass_sizes sizes_of_passes(const tape_work *w, const capi_part *part, int64_t examples,
+                                  size_t count) {
+    const uint64_t late = capi_part_late_bytes(part) * (uint64_t)examples;
+    const uint64_t all = capi_part_bytes(part) * (uint64_t)examples;
+    pass_sizes sizes;
+    sizes.early = (size_t)at_most(limited(w, for_all_threads(BACKWARD_BYTES)), all, count);
+    sizes.late =
+        late == 0 ? 0 : (size_t)at_most(limited(w, for_all_threads(LATE_BYTES)), late, count);
+    if (sizes.late < sizes.early)
+        sizes.late = sizes.early;
+    return sizes;
+}
+
 static void maximise(int64_t *value, uint64_t other) {
     if (*value < (int64_t)other)
         *value = (int64_t)other;
 }
 
+/* Neurons that went through the late steps together. */
+static ntap_status differentiate_some(tape_work *w, capi_part_gradients *gradients,
+                                      int64_t examples, const size_t *neurons, size_t count,
+                                      size_t at_once) {
+    for (size_t first = 0; first < count; first += at_once) {
+        const size_t n = count - first < at_once ? count - first : at_once;
+        NTAPI_TRY(capi_part_differentiate(gradients, first, neurons + first, n, w->a->results,
+                                          w->a->err));
+        ++w->a->report.backward_passes;
+        maximise(&w->a->report.neurons_at_once, n);
+        NTAPI_TRY(ntapi_attribution_advance(w->a, (int64_t)n * examples));
+    }
+    return NTAP_OK;
+}
+
 static ntap_status differentiate_together(tape_work *w, const capi_part_run *run, int64_t examples,
-                                          const size_t *neurons, size_t count, capi_range *ranges) {
+                                          const size_t *neurons, pass_sizes sizes,
+                                          capi_range *ranges) {
     const size_t ndim = w->value.ndim;
-    for (size_t i = 0; i < count; ++i)
+    capi_part_gradients *gradients = NULL;
+    for (size_t i = 0; i < sizes.late; ++i)
         memcpy(ranges + i * ndim, ranges_of(w, neurons[i]), ndim * sizeof *ranges);
-    NTAPI_TRY(capi_part_differentiate(run, neurons, ranges, count, w->a->results, w->a->err));
-    ++w->a->report.backward_passes;
-    maximise(&w->a->report.neurons_at_once, count);
-    return ntapi_attribution_advance(w->a, (int64_t)count * examples);
+    NTAPI_TRY(capi_part_gradients_new(run, ranges, sizes.late, &gradients, w->a->err));
+    const ntap_status status =
+        differentiate_some(w, gradients, examples, neurons, sizes.late, sizes.early);
+    capi_part_gradients_free(gradients);
+    return status;
 }
 
 static ntap_status differentiate(tape_work *w, const capi_part *part, const capi_part_run *run,
                                  int64_t examples, const size_t *neurons, size_t count) {
-    const uint64_t each = capi_part_bytes(part) * (uint64_t)examples;
-    const size_t at_once = (size_t)at_most(backward_bytes(w), each, count);
+    pass_sizes sizes = sizes_of_passes(w, part, examples, count);
+    const size_t at_once = sizes.late;
     capi_range *ranges = (capi_range *)malloc(at_once * w->value.ndim * sizeof *ranges);
     if (ranges == NULL)
         return ntap_error_set(w->a->err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
     ntap_status status = NTAP_OK;
     for (size_t first = 0; first < count && status == NTAP_OK; first += at_once) {
-        const size_t n = count - first < at_once ? count - first : at_once;
-        status = differentiate_together(w, run, examples, neurons + first, n, ranges);
+        sizes.late = count - first < at_once ? count - first : at_once;
+        status = differentiate_together(w, run, examples, neurons + first, sizes, ranges);
     }
     free(ranges);
     return status;
@@ -166,7 +205,8 @@ static ntap_status new_whole(const tape_work *w, capi_part **whole) {
         return ntap_error_set(w->a->err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
     for (size_t dim = 2; dim < w->value.ndim; ++dim)
         positions[dim - 2] = (capi_range){0, w->value.sizes[dim], 1};
-    const ntap_status status = capi_part_new(w->tape, w->call, positions, whole, w->a->err);
+    const ntap_status status =
+        capi_part_new(w->tape, w->call, positions, LATE_BYTES / LATE_NEURONS, whole, w->a->err);
     free(positions);
     return status;
 }
@@ -174,7 +214,8 @@ static ntap_status new_whole(const tape_work *w, capi_part **whole) {
 /* Neurons at the same positions; those that gain nothing by it are put off, to the front. */
 static ntap_status run_group(tape_work *w, const size_t *neurons, size_t count, size_t *put_off) {
     capi_part *part = NULL;
-    NTAPI_TRY(capi_part_new(w->tape, w->call, ranges_of(w, neurons[0]) + 2, &part, w->a->err));
+    NTAPI_TRY(capi_part_new(w->tape, w->call, ranges_of(w, neurons[0]) + 2,
+                            LATE_BYTES / LATE_NEURONS, &part, w->a->err));
     ntap_status status = NTAP_OK;
     if (capi_part_share(part) > MOST_SHARE) {
         memmove(w->order + *put_off, neurons, count * sizeof *neurons);

@@ -319,9 +319,12 @@ def raises():
             yield "raises", f"raises_{operator}_{i}", program(
                 module(f"return torch.mul(x, torch.{operator}({dividend}, {divisor}))"))
     # Its only window is all padding: libtorch would write the gradient behind the operand's.
-    misses = "torch.max_pool1d(torch.unsqueeze(x, 1), [2], [1], [1], [7], False)"
-    yield "raises", "raises_pool_misses", program(module(f"return torch.median({misses})"))
-    yield "loads", "pool_misses", program(module(f"return {misses}"))
+    for i, call in enumerate(("max_pool1d(torch.unsqueeze(x, 1), [2], [1], [1], [7], False)",
+                              f"max_pool2d({image}, [2], [1], [1], [3], False)",
+                              f"max_pool2d({image}, [2, 2], [1, 1], [1], [3, 2], False)",
+                              "max_pool3d(torch.reshape(x, [2, 1, 1, 2, 3]), [1, 2, 2], [1, 1, 1], "
+                              "[0, 0, 1], [1, 1, 4], False)")):
+        yield "raises", f"raises_pool_misses_{i}", program(module(f"return torch.{call}"))
 
 
 def recurrent(states):
@@ -334,8 +337,9 @@ def windows(huge, least):
     image, weight = "torch.reshape(x, [1, 1, 2, 6])", "torch.ones([1, 1, 1, 1])"
     empty, one = "torch.ones([0])", "torch.ones([1])"
     for kernel, dilation in ((0, 1), (1, 0), (1, -10), (2, -1000000), (2, huge), (least, 1)):
-        yield (f"max_pool2d({image}, [{kernel}, {kernel}], [1, 1], [0, 0], "
-               f"[{dilation}, {dilation}], False)")
+        for padding in (0, 1, least):
+            yield (f"max_pool2d({image}, [{kernel}, {kernel}], [1, 1], [{padding}, 0], "
+                   f"[{dilation}, {dilation}], False)")
         yield f"conv2d({image}, {weight}, None, [1, 1], [1, 1], [{dilation}, 1], 1)"
         yield f"conv2d({image}, torch.ones([1, 1, {kernel}, 1]), None, [1, 1], [1, 1], [1, 1], 1)"
     for groups in (0, -1, 7, least):
