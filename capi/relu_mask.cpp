@@ -14,10 +14,10 @@ namespace {
 // are not vectorized and take several times as long.
 constexpr int64_t kBlock = 1 << 12;
 
-struct Block {
+struct MaskBlock {
     int64_t first, bytes, size;
 
-    Block(int64_t number, int64_t n_elements)
+    MaskBlock(int64_t number, int64_t n_elements)
         : first(number * kBlock), bytes((std::min(kBlock, n_elements - first) + 7) / 8),
           size(n_elements - first) {}
     int64_t part(int64_t bit) const { return first + bit * bytes; }
@@ -33,7 +33,7 @@ constexpr int64_t kManyBlocks = 16; // for a thread
 template <typename T> void find_kept(const T *elements, uint8_t *kept, int64_t size) {
     at::parallel_for(0, count_blocks(size), kManyBlocks, [&](int64_t begin, int64_t end) {
         for (int64_t number = begin; number < end; ++number) {
-            const Block block(number, size);
+            const MaskBlock block(number, size);
             uint8_t *bits = kept + block.first / 8;
             for (int64_t bit = 0; bit < block.parts(); ++bit) {
                 const T *part = elements + block.part(bit);
@@ -50,7 +50,7 @@ template <typename T> using BitsOf = std::conditional_t<sizeof(T) == 4, uint32_t
 
 // Clears the elements whose bit is 0. Compilers do not vectorize a choice by a bit; without that it
 // takes 40 times as long.
-template <typename T> void keep_block(T *elements, const uint8_t *kept, const Block &block) {
+template <typename T> void keep_block(T *elements, const uint8_t *kept, const MaskBlock &block) {
     const uint8_t *bits = kept + block.first / 8;
     for (int64_t bit = 0; bit < block.parts(); ++bit) {
         T *part = elements + block.part(bit);
@@ -70,7 +70,7 @@ template <typename T> void keep(T *rows, int64_t n_rows, const uint8_t *kept, in
     at::parallel_for(0, count_blocks(size), kManyBlocks, [&](int64_t begin, int64_t end) {
         for (int64_t row = 0; row < n_rows; ++row)
             for (int64_t number = begin; number < end; ++number)
-                keep_block(rows + row * size, kept, Block(number, size));
+                keep_block(rows + row * size, kept, MaskBlock(number, size));
     });
 }
 

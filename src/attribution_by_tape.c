@@ -161,7 +161,7 @@ static ntap_status differentiate(tape_work *w, const capi_part *part, const capi
                                  int64_t examples, const size_t *neurons, size_t count) {
     pass_sizes sizes = sizes_of_passes(w, part, examples, count);
     const size_t at_once = sizes.late;
-    capi_range *ranges = (capi_range *)malloc(at_once * w->value.ndim * sizeof *ranges);
+    capi_range *ranges = (capi_range *)malloc((at_once * w->value.ndim + 1) * sizeof *ranges);
     if (ranges == NULL)
         return ntap_error_set(w->a->err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
     ntap_status status = NTAP_OK;
