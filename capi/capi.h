@@ -255,8 +255,8 @@ double capi_part_share(const capi_part *part);
 /** The memory of all that is computed for one example, in bytes; at least 1. */
 uint64_t capi_part_bytes(const capi_part *part);
 
-/** The memory of the largest value of the late steps for one example, in bytes; 0 if there are
- * none. */
+/** What the largest value of the late steps takes for one example, in bytes; 0 if there are none.
+ */
 uint64_t capi_part_late_bytes(const capi_part *part);
 
 /** A part, computed for some examples. It borrows the part. */

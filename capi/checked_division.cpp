@@ -1,12 +1,13 @@
 #include "checked_division.hpp"
 
+#include "checked_operators.hpp"
+
 #include <limits>
 #include <stdexcept>
 
 namespace neurotap {
 namespace {
 
-using torch::jit::Block;
 using torch::jit::Node;
 using torch::jit::Stack;
 using torch::jit::Value;
@@ -53,25 +54,13 @@ bool is_to_be_checked(const Node *node) {
            may_be_int(node->input(1)) && !is_known_to_divide(node->input(1));
 }
 
-void check_block(torch::jit::Graph &graph, Block *block) {
-    for (Node *node : block->nodes()) {
-        for (Block *inner : node->blocks())
-            check_block(graph, inner);
-        if (!is_to_be_checked(node))
-            continue;
-        Node *const looks = graph.create(divisor_symbol(), {node->input(0), node->input(1)}, 1);
-        looks->output()->setType(node->input(1)->type());
-        looks->copyMetadata(node);
-        looks->insertBefore(node);
-        node->replaceInput(1, looks->output());
-    }
-}
-
 } // namespace
 
-void check_divisions(torch::jit::Graph &graph) {
+void check_division(Node *node) {
+    if (!is_to_be_checked(node))
+        return;
     register_operator();
-    check_block(graph, graph.block());
+    look_first(node, divisor_symbol(), {node->input(0), node->input(1)}, 1);
 }
 
 } // namespace neurotap

@@ -6,7 +6,7 @@
 namespace neurotap {
 
 // libtorch divides without a look at the divisor: by zero, or the least integer by -1, which has no
-// result, the process is killed. An operator in front of each division looks.
-void check_divisions(torch::jit::Graph &graph);
+// result, the process is killed. An operator in front of a node that may divide so looks.
+void check_division(torch::jit::Node *node);
 
 } // namespace neurotap

@@ -1,5 +1,6 @@
 #include "checked_pooling.hpp"
 
+#include "checked_operators.hpp"
 #include "sliding_window.hpp"
 
 #include <algorithm>
@@ -9,7 +10,6 @@
 namespace neurotap {
 namespace {
 
-using torch::jit::Block;
 using torch::jit::Node;
 using torch::jit::Stack;
 using torch::jit::Value;
@@ -29,7 +29,7 @@ Ints sound_numbers(const c10::IValue &value, size_t dims, int64_t least) {
 
 // input, kernel_size, stride, padding, dilation
 bool any_window_misses(at::ArrayRef<c10::IValue> arguments, size_t dims) {
-    const at::Tensor operand = arguments[0].toTensor();
+    const at::Tensor &operand = arguments[0].toTensor();
     const auto kernel = sound_numbers(arguments[1], dims, 1);
     const bool has_strides = !arguments[2].isIntList() || !arguments[2].toIntVector().empty();
     const auto stride = has_strides ? sound_numbers(arguments[2], dims, 1) : kernel;
@@ -38,7 +38,7 @@ bool any_window_misses(at::ArrayRef<c10::IValue> arguments, size_t dims) {
     for (const Ints &numbers : {kernel, stride, padding, dilation})
         if (numbers.size() != dims)
             return false;
-    if (!operand.defined() || operand.dim() < static_cast<int64_t>(dims))
+    if (operand.dim() < static_cast<int64_t>(dims))
         return false;
     const auto sizes = operand.sizes().slice(static_cast<size_t>(operand.dim()) - dims);
     for (size_t i = 0; i < dims; ++i)
@@ -98,31 +98,17 @@ bool is_known_not_to_dilate(const Value *dilation) {
            dilation->uses().size() == 1 && std::all_of(ones.begin(), ones.end(), is_constant_one);
 }
 
-void look_first(torch::jit::Graph &graph, Node *node, size_t dims) {
-    const torch::jit::WithInsertPoint before(node);
-    auto inputs = node->inputs().slice(0, 5).vec();
-    inputs.push_back(graph.insertConstant(static_cast<int64_t>(dims)));
-    Node *const looks = graph.insertNode(graph.create(dilation_symbol(), inputs, 1));
-    looks->output()->setType(node->input(4)->type());
-    looks->copyMetadata(node);
-    node->replaceInput(4, looks->output());
-}
-
-void check_pooling_in(torch::jit::Graph &graph, Block *block) {
-    for (Node *node : block->nodes()) {
-        for (Block *inner : node->blocks())
-            check_pooling_in(graph, inner);
-        const size_t dims = dimensions_of(node);
-        if (dims != 0 && !is_known_not_to_dilate(node->input(4)))
-            look_first(graph, node, dims);
-    }
-}
-
 } // namespace
 
-void check_pooling(torch::jit::Graph &graph) {
+void check_pooling(Node *node) {
+    const size_t dims = dimensions_of(node);
+    if (dims == 0 || is_known_not_to_dilate(node->input(4)))
+        return;
     register_pool_dilation();
-    check_pooling_in(graph, graph.block());
+    const torch::jit::WithInsertPoint here(node);
+    auto sees = node->inputs().slice(0, 5).vec();
+    sees.push_back(node->owningGraph()->insertConstant(static_cast<int64_t>(dims)));
+    look_first(node, dilation_symbol(), sees, 4);
 }
 
 } // namespace neurotap

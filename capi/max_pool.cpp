@@ -1,5 +1,7 @@
 #include "max_pool.hpp"
 
+#include "sliding_window.hpp"
+
 #include <ATen/Dispatch.h>
 
 #include <algorithm>
@@ -16,15 +18,8 @@ constexpr int64_t kGrain = 1 << 14;
 constexpr int64_t kMostInWindow = 256;
 
 // One dimension of a plane, and of the windows over it.
-struct Line {
-    int64_t kernel, stride, dilation, padding;
-    int64_t size, windows;
-
-    int64_t start(int64_t window) const { return window * stride - padding; }
-    // The first element of a window that is inside.
-    int64_t first_inside(int64_t window) const {
-        return (std::max<int64_t>(0, -start(window)) + dilation - 1) / dilation;
-    }
+struct Line : SlidingWindow {
+    int64_t windows;
 };
 
 // A single dimension is a plane of one row.
@@ -32,20 +27,20 @@ struct Plane {
     Line vertical, horizontal;
 
     Plane(const MaxPoolWindows &w, at::IntArrayRef sizes, at::IntArrayRef results)
-        : vertical{1, 1, 1, 0, 1, 1}, horizontal(line(w, sizes, results, sizes.size() - 1)) {
+        : vertical{{1, 1, 1, 0, 1}, 1}, horizontal(line(w, sizes, results, sizes.size() - 1)) {
         if (sizes.size() == 2)
             vertical = line(w, sizes, results, 0);
     }
 
-    int64_t size() const { return vertical.size * horizontal.size; }
+    int64_t size() const { return vertical.input * horizontal.input; }
     int64_t windows() const { return vertical.windows * horizontal.windows; }
     int64_t grain() const { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, windows())); }
 
   private:
     static Line line(const MaxPoolWindows &w, at::IntArrayRef sizes, at::IntArrayRef results,
                      size_t dim) {
-        return {w.kernel[dim],  w.stride[dim], w.dilation[dim],
-                w.padding[dim], sizes[dim],    results[dim]};
+        return {{w.kernel[dim], w.stride[dim], w.dilation[dim], w.padding[dim], sizes[dim]},
+                results[dim]};
     }
 };
 
@@ -62,9 +57,9 @@ template <typename T, int64_t constant_stride> class Row {
         begin(row);
         for (int64_t y = 0; y < vertical_.kernel; ++y) {
             const int64_t line = vertical_.start(row) + y * vertical_.dilation;
-            if (line >= 0 && line < vertical_.size)
+            if (line >= 0 && line < vertical_.input)
                 for (int64_t x = 0; x < horizontal_.kernel; ++x)
-                    compare(plane + line * horizontal_.size, x, place_at(y, x));
+                    compare(plane + line * horizontal_.input, x, place_at(y, x));
         }
         std::copy(best_.begin(), best_.end(), result);
         for (int64_t i = 0; i < horizontal_.windows; ++i)
@@ -90,7 +85,7 @@ template <typename T, int64_t constant_stride> class Row {
         const int64_t step = stride();
         const int64_t first = horizontal_.start(0) + x * horizontal_.dilation;
         const int64_t begin = first >= 0 ? 0 : (-first + step - 1) / step;
-        const int64_t inside = horizontal_.size - 1 - first;
+        const int64_t inside = horizontal_.input - 1 - first;
         const int64_t end = inside < 0 ? 0 : std::min(horizontal_.windows, inside / step + 1);
         T *best = best_.data();
         int32_t *places = places_.data();
@@ -130,7 +125,7 @@ std::vector<int64_t> offsets_of(const Plane &plane) {
     std::vector<int64_t> offsets;
     for (int64_t y = 0; y < plane.vertical.kernel; ++y)
         for (int64_t x = 0; x < plane.horizontal.kernel; ++x)
-            offsets.push_back(y * plane.vertical.dilation * plane.horizontal.size +
+            offsets.push_back(y * plane.vertical.dilation * plane.horizontal.input +
                               x * plane.horizontal.dilation);
     return offsets;
 }
@@ -139,7 +134,7 @@ template <typename T>
 void scatter_plane(const T *gradients, const uint8_t *places, const Plane &plane,
                    const std::vector<int64_t> &offsets, T *sums) {
     for (int64_t row = 0; row < plane.vertical.windows; ++row) {
-        const int64_t line = plane.vertical.start(row) * plane.horizontal.size;
+        const int64_t line = plane.vertical.start(row) * plane.horizontal.input;
         for (int64_t i = 0; i < plane.horizontal.windows; ++i, ++gradients, ++places)
             sums[line + plane.horizontal.start(i) + offsets[*places]] += *gradients;
     }

@@ -1,8 +1,7 @@
 #include "planner.hpp"
 
 #include "boundary.hpp"
-#include "checked_division.hpp"
-#include "checked_pooling.hpp"
+#include "checked_operators.hpp"
 #include "inline_forks.hpp"
 #include "module_values.hpp"
 #include "site_markers.hpp"
@@ -51,9 +50,7 @@ class Planner {
         markers_.mark_code(Scope{model_, ""}, *graph_);
         markers_.mark_model(model_.get(), *graph_);
         inline_block(graph_->block());
-        torch::jit::Graph &runs = replaces_layers_ ? *original_ : *graph_;
-        check_divisions(runs);
-        check_pooling(runs);
+        check_operators(replaces_layers_ ? *original_ : *graph_);
         if (replaces_layers_)
             return Plan{original_, {}, {}, {}};
         modules_.fold_attributes(*graph_);

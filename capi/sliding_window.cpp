@@ -5,8 +5,8 @@
 namespace neurotap {
 
 SlidingWindow::Part SlidingWindow::look_at(const Extent &outputs) const {
-    const int64_t low = outputs.first * stride - before;
-    const int64_t high = (outputs.end() - 1) * stride - before + (kernel - 1) * dilation;
+    const int64_t low = start(outputs.first);
+    const int64_t high = start(outputs.end() - 1) + (kernel - 1) * dilation;
     const int64_t first = std::clamp<int64_t>(low, 0, input - 1);
     const int64_t last = std::clamp<int64_t>(high, 0, input - 1);
     return Part{Extent{first, last - first + 1}, first - low, high - last};
@@ -23,15 +23,16 @@ int64_t SlidingWindow::outputs(int64_t padding, int64_t inputs, bool round_up) c
     return count;
 }
 
+int64_t SlidingWindow::first_inside(int64_t output) const {
+    return (std::max<int64_t>(0, -start(output)) + dilation - 1) / dilation;
+}
+
 // One that begins inside does not.
 bool SlidingWindow::misses() const {
     const int64_t count = outputs(before, input, true);
-    for (int64_t i = 0; i < count && i * stride < before; ++i) {
-        const int64_t start = i * stride - before;
-        const int64_t first = (-start - 1) / dilation + 1;
-        if (first >= kernel || start + first * dilation >= input)
+    for (int64_t i = 0; i < count && start(i) < 0; ++i)
+        if (first_inside(i) >= kernel || start(i) + first_inside(i) * dilation >= input)
             return true;
-    }
     return false;
 }
 

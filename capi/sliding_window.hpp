@@ -22,6 +22,11 @@ struct SlidingWindow {
     // The number of outputs with as much padding at either end; rounded up for pooling's ceil_mode.
     int64_t outputs(int64_t padding, int64_t inputs, bool round_up) const;
 
+    // Where an output's window starts, in the padding or in the inputs; and the first of its
+    // elements that is not before the inputs.
+    int64_t start(int64_t output) const { return output * stride - before; }
+    int64_t first_inside(int64_t output) const;
+
     // Whether an output looks at padding only, as it may if it is dilated.
     bool misses() const;
 };

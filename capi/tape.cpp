@@ -3,6 +3,7 @@
 #include "boundary.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace neurotap {
 
@@ -66,29 +67,21 @@ TapePlan plan_part(const Tape &tape, size_t value, const Region &part) {
     return plan;
 }
 
-namespace {
-
-// The values that a step reads and makes.
-std::vector<size_t> values_of(const TapeStep &step) {
-    std::vector<size_t> values = step.operands;
-    values.push_back(step.result);
-    return values;
-}
-
-} // namespace
-
 LateSteps find_late_steps(const Tape &tape, const TapePlan &plan, size_t most_elements) {
     const LateSteps none{tape.steps.size(), 0};
+    const auto elements_of = [&](size_t value) {
+        return count_positions(plan.regions[value]) > 1
+                   ? std::numeric_limits<size_t>::max()
+                   : static_cast<size_t>(tape.values[value][1]);
+    };
     LateSteps late = none;
     for (size_t i = tape.steps.size(); i-- > 0;) {
-        if (!plan.needs_value[tape.steps[i].result])
+        const TapeStep &step = tape.steps[i];
+        if (!plan.needs_value[step.result])
             continue;
-        size_t elements = late.elements;
-        for (const size_t value : values_of(tape.steps[i])) {
-            if (count_positions(plan.regions[value]) > 1)
-                return late;
-            elements = std::max(elements, static_cast<size_t>(tape.values[value][1]));
-        }
+        size_t elements = std::max(late.elements, elements_of(step.result));
+        for (const size_t operand : step.operands)
+            elements = std::max(elements, elements_of(operand));
         if (elements > most_elements)
             return late;
         late = {i, elements};

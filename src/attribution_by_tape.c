@@ -10,8 +10,8 @@
 static const double MOST_SHARE = 0.7;
 
 /* Examples, and neurons of them, that fit into the caches together run fastest, so many bytes for
- * each thread. Where weights take more than that, some examples more are worth fetching them for.
- */
+ * each thread. Where weights take more than that, some more examples are worth fetching
+ * them for. */
 static const uint64_t FORWARD_BYTES = UINT64_C(8) << 20;
 static const uint64_t BACKWARD_BYTES = UINT64_C(16) << 20;
 static const uint64_t MOST_BYTES = UINT64_C(256) << 20;
@@ -199,14 +199,17 @@ static ntap_status run_part(tape_work *w, const capi_part *part, const size_t *n
 
 /* ---- parts ---- */
 
+static ntap_status new_part(const tape_work *w, const capi_range *positions, capi_part **part) {
+    return capi_part_new(w->tape, w->call, positions, LATE_BYTES / LATE_NEURONS, part, w->a->err);
+}
+
 static ntap_status new_whole(const tape_work *w, capi_part **whole) {
     capi_range *positions = (capi_range *)calloc(w->value.ndim, sizeof *positions);
     if (positions == NULL)
         return ntap_error_set(w->a->err, NTAP_ERROR_OUT_OF_MEMORY, "out of memory");
     for (size_t dim = 2; dim < w->value.ndim; ++dim)
         positions[dim - 2] = (capi_range){0, w->value.sizes[dim], 1};
-    const ntap_status status =
-        capi_part_new(w->tape, w->call, positions, LATE_BYTES / LATE_NEURONS, whole, w->a->err);
+    const ntap_status status = new_part(w, positions, whole);
     free(positions);
     return status;
 }
@@ -214,8 +217,7 @@ static ntap_status new_whole(const tape_work *w, capi_part **whole) {
 /* Neurons at the same positions; those that gain nothing by it are put off, to the front. */
 static ntap_status run_group(tape_work *w, const size_t *neurons, size_t count, size_t *put_off) {
     capi_part *part = NULL;
-    NTAPI_TRY(capi_part_new(w->tape, w->call, ranges_of(w, neurons[0]) + 2,
-                            LATE_BYTES / LATE_NEURONS, &part, w->a->err));
+    NTAPI_TRY(new_part(w, ranges_of(w, neurons[0]) + 2, &part));
     ntap_status status = NTAP_OK;
     if (capi_part_share(part) > MOST_SHARE) {
         memmove(w->order + *put_off, neurons, count * sizeof *neurons);
