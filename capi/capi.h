@@ -262,10 +262,12 @@ uint64_t capi_part_late_bytes(const capi_part *part);
 /** A part, computed for some examples. It borrows the part. */
 typedef struct capi_part_run capi_part_run;
 
+/** @param n_neurons  how many go backwards then, each once; with the last ones it empties itself */
 NTAP_MUST_CHECK ntap_status capi_part_run_new(const capi_part *part,
                                               const ntap_tensor *const *inputs,
                                               int64_t first_example, int64_t n_examples,
-                                              capi_part_run **run, ntap_error *err);
+                                              size_t n_neurons, capi_part_run **run,
+                                              ntap_error *err);
 void capi_part_run_free(capi_part_run *run);
 
 /** The gradients of some neurons behind the late steps. They borrow the run. */
@@ -275,9 +277,8 @@ typedef struct capi_part_gradients capi_part_gradients;
  * Takes neurons inside the part backwards through its late steps, all at once.
  * @param ranges  of the layer's value, for each dimension, neuron after neuron
  */
-NTAP_MUST_CHECK ntap_status capi_part_gradients_new(const capi_part_run *run,
-                                                    const capi_range *ranges, size_t count,
-                                                    capi_part_gradients **gradients,
+NTAP_MUST_CHECK ntap_status capi_part_gradients_new(capi_part_run *run, const capi_range *ranges,
+                                                    size_t count, capi_part_gradients **gradients,
                                                     ntap_error *err);
 void capi_part_gradients_free(capi_part_gradients *gradients);
 

@@ -44,6 +44,12 @@ class TapeOperator {
                                Saved &saved) const = 0;
     // From the gradient at `out` to the gradients at those parts of the operands.
     virtual std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const = 0;
+    // Whether it added the gradient at its only operand to `sum`, for less than that takes
+    // otherwise.
+    virtual bool add_reverse(const at::Tensor & /*sum*/, const at::Tensor & /*gradient*/,
+                             const Reverse & /*how*/) const {
+        return false;
+    }
 };
 
 struct TapeStep {

@@ -90,11 +90,13 @@ class Softmax final : public TapeOperator {
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
         gradient = widened(std::move(gradient), operand_, how.out, needs(how.out, 0));
         const at::Tensor &probabilities = how.saved[0];
-        const int64_t dim = static_cast<int64_t>(dim_) + 1;
+        if (!is_ours_alone(gradient))
+            gradient = gradient.clone();
         at::Tensor g = how.by_neuron(gradient);
         if (!logarithmic_)
-            g = g * probabilities;
-        return {(g - probabilities * g.sum(dim, /*keepdim=*/true)).flatten(0, 1)};
+            g.mul_(probabilities);
+        g.addcmul_(probabilities, g.sum(static_cast<int64_t>(dim_) + 1, /*keepdim=*/true), -1);
+        return {gradient};
     }
 
   private:

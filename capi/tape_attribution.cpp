@@ -23,10 +23,11 @@ struct capi_part_run {
     const capi_part &part;
     int64_t first_example;
     TapeRun run;
+    size_t late_left, early_left; // neurons that are still to go through the late steps, the others
 };
 
 struct capi_part_gradients {
-    const capi_part_run &run;
+    capi_part_run &run;
     Gradients gradients; // behind the late steps
     size_t count;        // of neurons
 };
@@ -146,8 +147,8 @@ uint64_t capi_part_late_bytes(const capi_part *part) {
 }
 
 ntap_status capi_part_run_new(const capi_part *part, const ntap_tensor *const *inputs,
-                              int64_t first_example, int64_t n_examples, capi_part_run **run,
-                              ntap_error *err) {
+                              int64_t first_example, int64_t n_examples, size_t n_neurons,
+                              capi_part_run **run, ntap_error *err) {
     return guarded(err, NTAP_ERROR_INTERNAL, [&] {
         const c10::InferenceMode no_inference(false);
         const at::NoGradGuard no_grad;
@@ -157,21 +158,22 @@ ntap_status capi_part_run_new(const capi_part *part, const ntap_tensor *const *i
         for (const at::Tensor &argument : part->tape.arguments)
             given.push_back(
                 argument.narrow(0, first_example, n_examples).to(given[0].scalar_type()));
-        *run = new capi_part_run{*part, first_example, TapeRun(part->tape.tape, part->plan, given)};
+        *run = new capi_part_run{*part, first_example, TapeRun(part->tape.tape, part->plan, given),
+                                 n_neurons, n_neurons};
     });
 }
 
 void capi_part_run_free(capi_part_run *run) { delete run; }
 
-ntap_status capi_part_gradients_new(const capi_part_run *run, const capi_range *ranges,
-                                    size_t count, capi_part_gradients **gradients,
-                                    ntap_error *err) {
+ntap_status capi_part_gradients_new(capi_part_run *run, const capi_range *ranges, size_t count,
+                                    capi_part_gradients **gradients, ntap_error *err) {
     return guarded(err, NTAP_ERROR_INTERNAL, [&] {
         const c10::InferenceMode no_inference(false);
         const at::NoGradGuard no_grad;
         auto made = run->run.begin(make_part_seeds(*run, ranges, count));
+        run->late_left -= count;
         run->run.reverse(made, static_cast<int64_t>(count), run->part.late.first,
-                         run->part.tape.tape->steps.size());
+                         run->part.tape.tape->steps.size(), run->late_left == 0);
         *gradients = new capi_part_gradients{*run, std::move(made), count};
     });
 }
@@ -184,9 +186,11 @@ ntap_status capi_part_differentiate(capi_part_gradients *gradients, size_t first
     return guarded(err, NTAP_ERROR_INTERNAL, [&] {
         const c10::InferenceMode no_inference(false);
         const at::NoGradGuard no_grad;
-        const capi_part_run &run = gradients->run;
+        capi_part_run &run = gradients->run;
         Gradients some = take(*gradients, first, count);
-        run.run.reverse(some, static_cast<int64_t>(count), 0, run.part.late.first);
+        run.early_left -= count;
+        run.run.reverse(some, static_cast<int64_t>(count), 0, run.part.late.first,
+                        run.early_left == 0);
         for (size_t i = 0; i < run.part.tape.tape->n_inputs; ++i)
             put_part(*attributions, i, run, some[i], neurons, count);
     });

@@ -37,18 +37,19 @@ template <TapeOperatorPtr (*make)()> TapeOperatorPtr made(const Numbers & /*none
 
 // ---- whose derivatives libtorch has as operators ----
 
-using GradientOfTwo = at::Tensor (*)(const at::Tensor &gradient, const at::Tensor &x);
+using BackwardOut = at::Tensor &(*)(at::Tensor &result, const at::Tensor &gradient,
+                                    const at::Tensor &x);
 
-template <at::Tensor (*function)(const at::Tensor &), GradientOfTwo backward>
+template <at::Tensor (*function)(const at::Tensor &), BackwardOut backward>
 TapeOperatorPtr activation(const Numbers & /*none*/) {
     return make_activation(function, backward);
 }
 
-TapeOperatorPtr make_hardtanh(const at::Scalar &low, const at::Scalar &high) {
-    return make_activation([=](const at::Tensor &x) { return at::hardtanh(x, low, high); },
-                           [=](const at::Tensor &g, const at::Tensor &x) {
-                               return at::hardtanh_backward(g, x, low, high);
-                           });
+using Backward = at::Tensor (*)(const at::Tensor &gradient, const at::Tensor &x);
+
+template <Backward backward>
+at::Tensor &write(at::Tensor &result, const at::Tensor &gradient, const at::Tensor &x) {
+    return result = backward(gradient, x);
 }
 
 TapeOperatorPtr hardtanh(const Numbers &n) { return make_hardtanh(number(n, 0), number(n, 1)); }
@@ -56,11 +57,12 @@ TapeOperatorPtr hardtanh(const Numbers &n) { return make_hardtanh(number(n, 0), 
 TapeOperatorPtr relu6(const Numbers & /*none*/) { return make_hardtanh(0, 6); }
 
 TapeOperatorPtr leaky_relu(const Numbers &n) {
-    return make_activation(
-        [slope = number(n, 0)](const at::Tensor &x) { return at::leaky_relu(x, slope); },
-        [slope = number(n, 0)](const at::Tensor &g, const at::Tensor &x) {
-            return at::leaky_relu_backward(g, x, slope, /*self_is_result=*/false);
-        });
+    const at::Scalar slope = number(n, 0);
+    return make_activation([=](const at::Tensor &x) { return at::leaky_relu(x, slope); },
+                           [=](at::Tensor &to, const at::Tensor &g, const at::Tensor &x) {
+                               at::leaky_relu_backward_out(to, g, x, slope,
+                                                           /*self_is_result=*/false);
+                           });
 }
 
 TapeOperatorPtr elu(const Numbers &n) {
@@ -68,9 +70,9 @@ TapeOperatorPtr elu(const Numbers &n) {
     const at::Scalar scale = number(n, 1);
     const at::Scalar of_input = number(n, 2);
     return make_activation([=](const at::Tensor &x) { return at::elu(x, alpha, scale, of_input); },
-                           [=](const at::Tensor &g, const at::Tensor &x) {
-                               return at::elu_backward(g, alpha, scale, of_input,
-                                                       /*is_result=*/false, x);
+                           [=](at::Tensor &to, const at::Tensor &g, const at::Tensor &x) {
+                               at::elu_backward_out(to, g, alpha, scale, of_input,
+                                                    /*is_result=*/false, x);
                            });
 }
 
@@ -78,25 +80,25 @@ TapeOperatorPtr softplus(const Numbers &n) {
     const at::Scalar beta = number(n, 0);
     const at::Scalar threshold = number(n, 1);
     return make_activation([=](const at::Tensor &x) { return at::softplus(x, beta, threshold); },
-                           [=](const at::Tensor &g, const at::Tensor &x) {
-                               return at::softplus_backward(g, x, beta, threshold);
+                           [=](at::Tensor &to, const at::Tensor &g, const at::Tensor &x) {
+                               at::softplus_backward_out(to, g, x, beta, threshold);
                            });
 }
 
 TapeOperatorPtr gelu(const Numbers &n) {
     const std::string approximate = n.empty() ? "none" : n[0].toStringRef();
     return make_activation([=](const at::Tensor &x) { return at::gelu(x, approximate); },
-                           [=](const at::Tensor &g, const at::Tensor &x) {
-                               return at::gelu_backward(g, x, approximate);
+                           [=](at::Tensor &to, const at::Tensor &g, const at::Tensor &x) {
+                               at::gelu_backward_out(to, g, x, approximate);
                            });
 }
 
 TapeOperatorPtr threshold(const Numbers &n) {
     const at::Scalar below = number(n, 0);
-    return make_activation([below, value = number(n, 1)](
-                               const at::Tensor &x) { return at::threshold(x, below, value); },
-                           [below](const at::Tensor &g, const at::Tensor &x) {
-                               return at::threshold_backward(g, x, below);
+    const at::Scalar value = number(n, 1);
+    return make_activation([=](const at::Tensor &x) { return at::threshold(x, below, value); },
+                           [=](at::Tensor &to, const at::Tensor &g, const at::Tensor &x) {
+                               at::threshold_backward_out(to, g, x, below);
                            });
 }
 
@@ -118,10 +120,10 @@ constexpr Function kFunctions[] = {
     {"aten::sigmoid", made<make_sigmoid>},
     {"aten::tanh", made<make_tanh>},
     {"aten::relu6", relu6},
-    {"aten::silu", activation<at::silu, at::silu_backward>},
-    {"aten::mish", activation<at::mish, at::mish_backward>},
-    {"aten::hardswish", activation<at::hardswish, at::hardswish_backward>},
-    {"aten::hardsigmoid", activation<at::hardsigmoid, at::hardsigmoid_backward>},
+    {"aten::silu", activation<at::silu, at::silu_backward_out>},
+    {"aten::mish", activation<at::mish, write<at::mish_backward>>},
+    {"aten::hardswish", activation<at::hardswish, write<at::hardswish_backward>>},
+    {"aten::hardsigmoid", activation<at::hardsigmoid, at::hardsigmoid_backward_out>},
     {"aten::selu", plain<at::selu>},
     {"aten::log_sigmoid", plain<at::log_sigmoid>},
     {"aten::exp", plain<at::exp>},

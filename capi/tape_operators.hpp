@@ -96,12 +96,13 @@ TapeOperatorPtr make_resampling(std::vector<ResampledDimension> dimensions);
 
 // tape_pointwise.cpp
 TapeOperatorPtr make_relu();
+TapeOperatorPtr make_hardtanh(const at::Scalar &low, const at::Scalar &high);
 TapeOperatorPtr make_sigmoid();
 TapeOperatorPtr make_tanh();
 TapeOperatorPtr make_pointwise(const Pointwise &function);
-// With its derivative at x, times a gradient.
+// The gradient times the derivative at x; result and gradient may be the same.
 using PointwiseBackward =
-    std::function<at::Tensor(const at::Tensor &gradient, const at::Tensor &x)>;
+    std::function<void(at::Tensor &result, const at::Tensor &gradient, const at::Tensor &x)>;
 TapeOperatorPtr make_activation(const Pointwise &function, const PointwiseBackward &backward);
 struct TapeBatchNorm {
     MaybeTensor weight, bias;

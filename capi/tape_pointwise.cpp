@@ -1,5 +1,5 @@
+#include "gradient_mask.hpp"
 #include "kept_tensor.hpp"
-#include "relu_mask.hpp"
 #include "tape_operators.hpp"
 
 #include <ATen/Dispatch.h>
@@ -20,6 +20,27 @@ class PointwiseOperator : public TapeOperator {
 // From here on memory counts.
 constexpr int64_t kManyElements = 1 << 16;
 
+// Of so many elements a mask is kept.
+bool is_worth_a_mask(const at::Tensor &tensor) {
+    return tensor.numel() >= kManyElements && tensor.is_cpu() && tensor.is_contiguous();
+}
+bool is_mask(const at::Tensor &saved) { return saved.scalar_type() == at::kByte; }
+
+at::Tensor masked(at::Tensor gradient, const Reverse &how) {
+    if (!is_ours_alone(gradient) || !gradient.is_contiguous())
+        gradient = gradient.clone(at::MemoryFormat::Contiguous);
+    apply_mask(gradient, how.neurons, how.saved[0]);
+    return gradient;
+}
+
+// The gradients of all neurons times the same factors.
+at::Tensor multiplied(at::Tensor gradient, const Reverse &how, const at::Tensor &factors) {
+    if (!is_ours_alone(gradient))
+        return how.by_neuron(gradient).mul(factors).flatten(0, 1);
+    how.by_neuron(gradient).mul_(factors);
+    return gradient;
+}
+
 // A ReLU that keeps which elements it did not clear, or, of few elements, its result.
 class Relu final : public PointwiseOperator {
   public:
@@ -27,29 +48,46 @@ class Relu final : public PointwiseOperator {
                        Saved &saved) const override {
         at::Tensor &operand = operands[0];
         at::Tensor result = is_ours_alone(operand) ? at::relu_(operand) : at::relu(operand);
-        const bool many = result.numel() >= kManyElements && result.is_cpu();
-        saved = {many && result.is_contiguous() ? make_relu_mask(result) : result};
+        saved = {is_worth_a_mask(result) ? make_relu_mask(result) : result};
         return result;
     }
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
         const at::Tensor &saved = how.saved[0];
-        if (saved.scalar_type() == at::kByte)
-            return {masked(std::move(gradient), how.neurons, saved)};
+        if (is_mask(saved))
+            return {masked(std::move(gradient), how)};
         if (how.neurons != 1)
             return {at::threshold_backward(how.by_neuron(gradient), saved, 0).flatten(0, 1)};
         if (is_ours_alone(gradient))
             return {at::threshold_backward_out(gradient, gradient, saved, 0)};
         return {at::threshold_backward(gradient, saved, 0)};
     }
+};
+
+// A hardtanh that keeps which elements lie between its bounds, or, of few elements, its operand.
+class Hardtanh final : public PointwiseOperator {
+  public:
+    Hardtanh(const at::Scalar &low, const at::Scalar &high) : low_(low), high_(high) {}
+
+    at::Tensor forward(std::vector<at::Tensor> operands, const Region & /*out*/,
+                       Saved &saved) const override {
+        at::Tensor &operand = operands[0];
+        saved = {is_worth_a_mask(operand)
+                     ? make_range_mask(operand, low_.toDouble(), high_.toDouble())
+                     : operand};
+        return is_ours_alone(operand) ? at::hardtanh_(operand, low_, high_)
+                                      : at::hardtanh(operand, low_, high_);
+    }
+
+    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
+        const at::Tensor &saved = how.saved[0];
+        if (is_mask(saved))
+            return {masked(std::move(gradient), how)};
+        return {at::hardtanh_backward(how.by_neuron(gradient), saved, low_, high_).flatten(0, 1)};
+    }
 
   private:
-    static at::Tensor masked(at::Tensor gradient, int64_t neurons, const at::Tensor &mask) {
-        if (!is_ours_alone(gradient) || !gradient.is_contiguous())
-            gradient = gradient.clone(at::MemoryFormat::Contiguous);
-        apply_relu_mask(gradient, neurons, mask);
-        return gradient;
-    }
+    const at::Scalar low_, high_;
 };
 
 // A function whose derivative is one of its result.
@@ -93,10 +131,14 @@ class Activation final : public PointwiseOperator {
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
         const at::Tensor &x = how.saved[0];
-        if (how.neurons == 1)
-            return {backward_(gradient, x)};
-        const at::Tensor derivative = backward_(at::ones_like(x), x);
-        return {how.by_neuron(gradient).mul(derivative).flatten(0, 1)};
+        if (how.neurons == 1) {
+            at::Tensor result = is_ours_alone(gradient) ? gradient : at::empty_like(gradient);
+            backward_(result, gradient, x);
+            return {result};
+        }
+        at::Tensor derivative = at::ones_like(x);
+        backward_(derivative, derivative, x);
+        return {multiplied(std::move(gradient), how, derivative)};
     }
 
   private:
@@ -119,10 +161,7 @@ class Elementwise final : public PointwiseOperator {
     }
 
     std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
-        if (how.neurons == 1)
-            return {is_ours_alone(gradient) ? gradient.mul_(how.saved[0])
-                                            : gradient.mul(how.saved[0])};
-        return {how.by_neuron(gradient).mul(how.saved[0]).flatten(0, 1)};
+        return {multiplied(std::move(gradient), how, how.saved[0])};
     }
 
   private:
@@ -206,6 +245,10 @@ class Normalise final : public PointwiseOperator {
 } // namespace
 
 TapeOperatorPtr make_relu() { return std::make_unique<Relu>(); }
+
+TapeOperatorPtr make_hardtanh(const at::Scalar &low, const at::Scalar &high) {
+    return std::make_unique<Hardtanh>(low, high);
+}
 
 TapeOperatorPtr make_sigmoid() {
     return std::make_unique<FromResult>(at::sigmoid_, at::sigmoid_backward);

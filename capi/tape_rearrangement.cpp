@@ -122,6 +122,12 @@ class Slice final : public TapeOperator {
         return {result};
     }
 
+    bool add_reverse(const at::Tensor &sum, const at::Tensor &gradient,
+                     const Reverse &how) const override {
+        apply(sum, how.out).add_(gradient);
+        return true;
+    }
+
   private:
     // Of the part that is needed, so that positions begin at its first one.
     at::Tensor apply(const at::Tensor &part, const Region &out) const {

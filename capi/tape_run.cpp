@@ -67,21 +67,37 @@ void TapeRun::add(at::Tensor &sum, size_t value, const Region &part, at::Tensor 
     cut(sum, region, part).add_(gradient);
 }
 
+// Parts of a value, cut out of it, would each make a gradient as large as all of it.
+bool TapeRun::adds_itself(const TapeStep &step, const Gradients &gradients,
+                          const Reverse &how) const {
+    const at::Tensor &sum = gradients[step.operands[0]];
+    return sum.defined() && is_ours_alone(sum) &&
+           step.op->add_reverse(
+               cut(sum, plan_.regions[step.operands[0]], step.op->needs(how.out, 0)),
+               gradients[step.result], how);
+}
+
 Gradients TapeRun::begin(const at::Tensor &seeds) const {
     Gradients gradients(tape_->values.size());
     gradients[plan_.value] = seeds;
     return gradients;
 }
 
-void TapeRun::reverse(Gradients &gradients, int64_t neurons, size_t first, size_t end) const {
+void TapeRun::reverse(Gradients &gradients, int64_t neurons, size_t first, size_t end, bool last) {
     for (size_t i = end; i-- > first;) {
         const TapeStep &step = tape_->steps[i];
         if (!gradients[step.result].defined() || !tape_->differentiable[step.result])
             continue;
         const Region &out = plan_.regions[step.result];
         const Reverse how{examples_, neurons, out, saved_[i]};
+        if (adds_itself(step, gradients, how)) {
+            gradients[step.result] = at::Tensor();
+            continue;
+        }
         auto at_operands = step.op->reverse(std::move(gradients[step.result]), how);
         gradients[step.result] = at::Tensor();
+        if (last)
+            saved_[i].clear();
         for (size_t j = 0; j < at_operands.size(); ++j)
             if (tape_->differentiable[step.operands[j]])
                 add(gradients[step.operands[j]], step.operands[j], step.op->needs(out, j),

@@ -21,13 +21,15 @@ class TapeRun {
     // Those of some neurons, of whose seeds at the part they are made.
     Gradients begin(const at::Tensor &seeds) const;
     // Takes them backwards through the steps from `first` up to `end`: from the results to the
-    // operands.
-    void reverse(Gradients &gradients, int64_t neurons, size_t first, size_t end) const;
+    // operands. What the last neurons' steps kept from the way forward goes as soon as they are
+    // done.
+    void reverse(Gradients &gradients, int64_t neurons, size_t first, size_t end, bool last);
 
   private:
     void forward(const TapeStep &step, std::vector<at::Tensor> &values, std::vector<uint32_t> &uses,
                  Saved &saved) const;
     void add(at::Tensor &sum, size_t value, const Region &part, at::Tensor gradient) const;
+    bool adds_itself(const TapeStep &step, const Gradients &gradients, const Reverse &how) const;
 
     std::shared_ptr<const Tape> tape_;
     const TapePlan &plan_;

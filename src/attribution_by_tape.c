@@ -16,6 +16,10 @@ static const uint64_t FORWARD_BYTES = UINT64_C(8) << 20;
 static const uint64_t BACKWARD_BYTES = UINT64_C(16) << 20;
 static const uint64_t MOST_BYTES = UINT64_C(256) << 20;
 
+/* A GPU has no such caches; it needs so much to do that starting it is not what takes the time. (An
+ * estimate, not measured.) */
+static const uint64_t GPU_BYTES = UINT64_C(256) << 20;
+
 /* Of dense layers behind convolutions, values are small and weights large: there neurons that take
  * so many bytes together are worth fetching them for, if so many fit. (Of convolutions, late ones
  * too, they were measured not to be.) */
@@ -92,14 +96,16 @@ static uint64_t limited(const tape_work *w, uint64_t bytes) {
     return limit != 0 && limit < bytes ? limit : bytes;
 }
 
-static uint64_t for_all_threads(uint64_t bytes) {
+static uint64_t for_device(const tape_work *w, uint64_t bytes) {
     const int threads = ntap_num_threads();
+    if (ntap_tensor_device(w->a->inputs[0]).type == NTAP_DEVICE_CUDA)
+        return GPU_BYTES;
     return threads > 1 ? bytes * (uint64_t)threads : bytes;
 }
 
 static uint64_t forward_bytes(const tape_work *w) {
     const uint64_t weights = 2 * capi_tape_weight_bytes(w->tape);
-    const uint64_t bytes = for_all_threads(FORWARD_BYTES);
+    const uint64_t bytes = for_device(w, FORWARD_BYTES);
     const uint64_t enough = weights < MOST_BYTES ? weights : MOST_BYTES;
     return limited(w, bytes > enough ? bytes : enough);
 }
@@ -115,9 +121,9 @@ static pass_sizes sizes_of_passes(const tape_work *w, const capi_part *part, int
     const uint64_t late = capi_part_late_bytes(part) * (uint64_t)examples;
     const uint64_t all = capi_part_bytes(part) * (uint64_t)examples;
     pass_sizes sizes;
-    sizes.early = (size_t)at_most(limited(w, for_all_threads(BACKWARD_BYTES)), all, count);
+    sizes.early = (size_t)at_most(limited(w, for_device(w, BACKWARD_BYTES)), all, count);
     sizes.late =
-        late == 0 ? 0 : (size_t)at_most(limited(w, for_all_threads(LATE_BYTES)), late, count);
+        late == 0 ? 0 : (size_t)at_most(limited(w, for_device(w, LATE_BYTES)), late, count);
     if (sizes.late < sizes.early)
         sizes.late = sizes.early;
     return sizes;
@@ -143,7 +149,7 @@ static ntap_status differentiate_some(tape_work *w, capi_part_gradients *gradien
     return NTAP_OK;
 }
 
-static ntap_status differentiate_together(tape_work *w, const capi_part_run *run, int64_t examples,
+static ntap_status differentiate_together(tape_work *w, capi_part_run *run, int64_t examples,
                                           const size_t *neurons, pass_sizes sizes,
                                           capi_range *ranges) {
     const size_t ndim = w->value.ndim;
@@ -157,7 +163,7 @@ static ntap_status differentiate_together(tape_work *w, const capi_part_run *run
     return status;
 }
 
-static ntap_status differentiate(tape_work *w, const capi_part *part, const capi_part_run *run,
+static ntap_status differentiate(tape_work *w, const capi_part *part, capi_part_run *run,
                                  int64_t examples, const size_t *neurons, size_t count) {
     pass_sizes sizes = sizes_of_passes(w, part, examples, count);
     const size_t at_once = sizes.late;
@@ -176,7 +182,7 @@ static ntap_status differentiate(tape_work *w, const capi_part *part, const capi
 static ntap_status run_examples(tape_work *w, const capi_part *part, int64_t first,
                                 int64_t examples, const size_t *neurons, size_t count) {
     capi_part_run *run = NULL;
-    NTAPI_TRY(capi_part_run_new(part, w->a->inputs, first, examples, &run, w->a->err));
+    NTAPI_TRY(capi_part_run_new(part, w->a->inputs, first, examples, count, &run, w->a->err));
     ++w->a->report.forward_passes;
     maximise(&w->a->report.examples_at_once, (uint64_t)examples);
     const ntap_status status = differentiate(w, part, run, examples, neurons, count);

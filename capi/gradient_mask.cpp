@@ -1,4 +1,4 @@
-#include "relu_mask.hpp"
+#include "gradient_mask.hpp"
 
 #include <ATen/Dispatch.h>
 
@@ -29,8 +29,9 @@ struct MaskBlock {
 int64_t count_blocks(int64_t n_elements) { return (n_elements + kBlock - 1) / kBlock; }
 constexpr int64_t kManyBlocks = 16; // for a thread
 
-// A bit for each element: 0 where they are cleared. `kept` holds zeros.
-template <typename T> void find_kept(const T *elements, uint8_t *kept, int64_t size) {
+// A bit for each element, by what `is_cleared` says. `kept` holds zeros.
+template <typename T, typename IsCleared>
+void find_kept(const T *elements, uint8_t *kept, int64_t size, const IsCleared &is_cleared) {
     at::parallel_for(0, count_blocks(size), kManyBlocks, [&](int64_t begin, int64_t end) {
         for (int64_t number = begin; number < end; ++number) {
             const MaskBlock block(number, size);
@@ -40,7 +41,8 @@ template <typename T> void find_kept(const T *elements, uint8_t *kept, int64_t s
                 const int64_t n = block.part_size(bit);
 #pragma omp simd
                 for (int64_t i = 0; i < n; ++i)
-                    bits[i] = static_cast<uint8_t>(bits[i] | ((part[i] <= 0 ? 0 : 1) << bit));
+                    bits[i] =
+                        static_cast<uint8_t>(bits[i] | ((is_cleared(part[i]) ? 0 : 1) << bit));
             }
         }
     });
@@ -74,19 +76,34 @@ template <typename T> void keep(T *rows, int64_t n_rows, const uint8_t *kept, in
     });
 }
 
+at::Tensor zero_bits(const at::Tensor &elements) {
+    return at::zeros({count_blocks(elements.numel()) * kBlock / 8},
+                     elements.options().dtype(at::kByte));
+}
+
 } // namespace
 
 at::Tensor make_relu_mask(const at::Tensor &result) {
-    const int64_t size = result.numel();
-    at::Tensor mask =
-        at::zeros({count_blocks(size) * kBlock / 8}, result.options().dtype(at::kByte));
+    at::Tensor mask = zero_bits(result);
     AT_DISPATCH_FLOATING_TYPES(result.scalar_type(), "relu", [&] {
-        find_kept(result.data_ptr<scalar_t>(), mask.data_ptr<uint8_t>(), size);
+        find_kept(result.data_ptr<scalar_t>(), mask.data_ptr<uint8_t>(), result.numel(),
+                  [](scalar_t x) { return x <= 0; });
     });
     return mask;
 }
 
-void apply_relu_mask(const at::Tensor &rows, int64_t n_rows, const at::Tensor &mask) {
+at::Tensor make_range_mask(const at::Tensor &elements, double low, double high) {
+    at::Tensor mask = zero_bits(elements);
+    AT_DISPATCH_FLOATING_TYPES(elements.scalar_type(), "hardtanh", [&] {
+        const auto least = static_cast<scalar_t>(low);
+        const auto most = static_cast<scalar_t>(high);
+        find_kept(elements.data_ptr<scalar_t>(), mask.data_ptr<uint8_t>(), elements.numel(),
+                  [=](scalar_t x) { return !((x > least) & (x < most)); });
+    });
+    return mask;
+}
+
+void apply_mask(const at::Tensor &rows, int64_t n_rows, const at::Tensor &mask) {
     AT_DISPATCH_FLOATING_TYPES(rows.scalar_type(), "relu", [&] {
         keep(rows.data_ptr<scalar_t>(), n_rows, mask.data_ptr<uint8_t>(), rows.numel() / n_rows);
     });
