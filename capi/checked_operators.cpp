@@ -2,6 +2,7 @@
 
 #include "checked_division.hpp"
 #include "checked_pooling.hpp"
+#include "recurrent_gradients.hpp"
 
 namespace neurotap {
 namespace {
@@ -12,6 +13,7 @@ void check_block_operators(torch::jit::Block *block) {
             check_block_operators(inner);
         check_division(node);
         check_pooling(node);
+        let_cudnn_differentiate(node);
     }
 }
 
