@@ -61,8 +61,8 @@ void attempt_clear(attempt *a);
 /** Reads a manifest; NULL, with a message, if that fails or there is no case in it. */
 json_t *load_cases(const char *file);
 
-/** Runs one test for every case, with the case as its state; returns how many failed, 1 if
- *  @p cases is NULL. Releases @p cases. */
+/** Runs one test for every case that can be run on fixture_device(), with the case as its state;
+ *  returns how many failed, 1 if @p cases is NULL. Releases @p cases. */
 int run_cases(const char *group, json_t *cases, CMUnitTestFunction test);
 
 #endif /* NEUROTAP_TESTS_FIXTURE_SUPPORT_H */

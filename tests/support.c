@@ -304,15 +304,29 @@ const char *temp_path(const char *name) {
     return join(temp_folder, name);
 }
 
+ntap_device fixture_device(void) {
+    const char *text = getenv("NTAP_TEST_DEVICE");
+    ntap_device device = {NTAP_DEVICE_CPU, 0};
+    if (text != NULL)
+        assert_ok(ntap_device_parse(text, &device, &test_err));
+    return device;
+}
+
 ntap_module *load_fixture(const char *name) {
     ntap_module *module = NULL;
-    assert_ok(ntap_module_load(fixture_path(name), NULL, &module, &test_err));
+    ntap_load_options options = NTAP_LOAD_OPTIONS_INIT;
+    options.device = fixture_device();
+    assert_ok(ntap_module_load(fixture_path(name), &options, &module, &test_err));
     return module;
 }
 
 ntap_tensor *read_fixture(const char *name) {
+    const ntap_device device = fixture_device();
+    ntap_tensor *read = NULL;
     ntap_tensor *tensor = NULL;
-    assert_ok(ntap_tensor_read_npy(fixture_path(name), &tensor, &test_err));
+    assert_ok(ntap_tensor_read_npy(fixture_path(name), &read, &test_err));
+    assert_ok(ntap_tensor_to(read, &device, NTAP_DTYPE_NONE, &tensor, &test_err));
+    ntap_tensor_free(read);
     return tensor;
 }
 

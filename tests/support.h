@@ -123,6 +123,9 @@ const char *fixture_path(const char *name);
 const char *example_path(const char *name);
 const char *temp_path(const char *name);
 
+/** Where fixtures go: the environment's NTAP_TEST_DEVICE, such as cuda:1, or else the CPU. */
+ntap_device fixture_device(void);
+
 /** Loads a model, reads an .npy file of tests/fixtures; fails the test if it cannot. */
 ntap_module *load_fixture(const char *name);
 ntap_tensor *read_fixture(const char *name);

@@ -4,8 +4,10 @@
 
 #include <string.h>
 
-static const ntap_device DEVICES[] = {
+static const ntap_device CPUS[] = {
     {NTAP_DEVICE_CPU, 0}, {NTAP_DEVICE_CPU, 0}, {NTAP_DEVICE_CPU, 0}};
+static const ntap_device MIXED[] = {
+    {NTAP_DEVICE_CUDA, 0}, {NTAP_DEVICE_CPU, 0}, {NTAP_DEVICE_CUDA, 1}};
 
 /* Models in which examples influence each other, or whose dimension 0 is not the batch: there the
  * parts of a batch do not give what the whole does (data_parallel.h, "Equal"). */
@@ -28,7 +30,8 @@ static json_t *load_separable_cases(void) {
 
 static void make_parallel(attempt *a) {
     ntap_module *parallel = NULL;
-    assert_ok(ntap_module_new_data_parallel(a->module, DEVICES, 3, NULL, &parallel, &test_err));
+    const ntap_device *devices = fixture_device().type == NTAP_DEVICE_CPU ? CPUS : MIXED;
+    assert_ok(ntap_module_new_data_parallel(a->module, devices, 3, NULL, &parallel, &test_err));
     ntap_module_free(a->module);
     a->module = parallel;
 }
