@@ -277,24 +277,32 @@ constexpr TapeRule kDictionaryRules[] = {
     {"aten::items", pairs},
 };
 
-void unpack_constants(TapeRecorder &r, const Node *node) {
+Items constants(const TapeRecorder &r, const Value *value) {
     Items items;
-    for (const c10::IValue &item : r.at(node->input(0)).constant.toListRef())
-        items.push_back(Recorded::of(item));
-    put_all(r, node, items);
+    const c10::IValue &all = r.at(value).constant;
+    const auto each = all.isTuple() ? all.toTupleRef().elements() : all.toListRef().vec();
+    std::transform(each.begin(), each.end(), std::back_inserter(items), Recorded::of);
+    return items;
+}
+
+void unpack_constants(TapeRecorder &r, const Node *node) {
+    put_all(r, node, constants(r, node->input(0)));
+}
+
+// tuple, index
+void constant_item(TapeRecorder &r, const Node *node) {
+    const Items items = constants(r, node->input(0));
+    r.put_recorded(node->output(), items[place_in(items, r.constant(node->input(1)).toInt())]);
 }
 
 // A list that may be changed, unlike the constant.
 void copy_constants(TapeRecorder &r, const Node *node) {
-    Items items;
-    for (const c10::IValue &item : r.at(node->input(0)).constant.toListRef())
-        items.push_back(Recorded::of(item));
-    r.put_container(node, Kind::kSequence, std::move(items));
+    r.put_container(node, Kind::kSequence, constants(r, node->input(0)));
 }
 
 constexpr TapeRule kConstantRules[] = {
-    {"prim::ListUnpack", unpack_constants},
-    {"aten::copy", copy_constants},
+    {"prim::ListUnpack", unpack_constants}, {"prim::TupleUnpack", unpack_constants},
+    {"prim::TupleIndex", constant_item},    {"aten::copy", copy_constants},
     {"aten::list", copy_constants},
 };
 
@@ -316,7 +324,8 @@ bool apply_container_rule(TapeRecorder &recorder, const Node *node) {
     if (first != nullptr && first->kind == Kind::kDictionary &&
         apply(kDictionaryRules, recorder, node))
         return true;
-    if (first != nullptr && first->kind == Kind::kConstant && first->constant.isList() &&
+    if (first != nullptr && first->kind == Kind::kConstant &&
+        (first->constant.isList() || first->constant.isTuple()) &&
         apply(kConstantRules, recorder, node))
         return true;
     return apply(kConstructions, recorder, node);

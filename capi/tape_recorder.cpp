@@ -21,8 +21,16 @@ namespace {
 constexpr size_t kMostVisits = 100000;
 
 // Of values that can be compared.
+bool is_plain(const c10::IValue &value) {
+    return value.isScalar() || value.isString() || value.isNone();
+}
+
 bool is_plain_container(const c10::IValue &value) {
-    return value.isIntList() ||
+    if (value.isTuple()) {
+        const auto &elements = value.toTupleRef().elements();
+        return std::all_of(elements.begin(), elements.end(), is_plain);
+    }
+    return value.isIntList() || value.isDoubleList() || value.isBoolList() ||
            (value.isGenericDict() &&
             value.toGenericDict().valueType()->kind() == c10::TypeKind::StringType);
 }

@@ -138,7 +138,8 @@ at::Tensor with_bits_of(const at::Tensor &twin, const at::Tensor &tensor) {
 // What stands for a tensor of a GPU while an operator runs on the CPU.
 at::Tensor host_twin(const at::Tensor &tensor) {
     const auto &storage = tensor.storage();
-    const auto size = static_cast<std::int64_t>(storage.nbytes() / tensor.element_size());
+    const auto bytes = static_cast<std::int64_t>(storage.nbytes());
+    const std::int64_t size = bytes / static_cast<std::int64_t>(tensor.element_size());
     const auto options = at::TensorOptions().dtype(tensor.scalar_type());
     if (size == 0)
         return at::empty(tensor.sizes(), options);
@@ -160,7 +161,7 @@ at::Tensor gpu_twin(const at::Tensor &host, const c10::Storage &storage) {
 
 at::Tensor new_on_gpu(const at::Tensor &host, c10::Device device) {
     const c10::DeviceGuard guard(device);
-    const at::Tensor made = at::detail::empty_strided_generic(
+    at::Tensor made = at::detail::empty_strided_generic(
         host.sizes(), host.strides(), &gpu_allocator, c10::DispatchKeySet(c10::DispatchKey::CUDA),
         host.scalar_type());
     if (made.numel() > 0)
