@@ -113,6 +113,9 @@ struct CUDAHooks final : at::CUDAHooksInterface {
 #if TORCH_VERSION_MAJOR >= 2
     void init() const override {}
     c10::DeviceIndex deviceCount() const override { return kGpus; }
+    // Later versions have these as virtual functions.
+    bool isBuilt() const { return true; }
+    bool isAvailable() const { return true; }
     c10::DeviceIndex current_device() const override { return current_gpu; }
     bool hasPrimaryContext(c10::DeviceIndex /*index*/) const override { return true; }
     const at::Generator &getDefaultGenerator(c10::DeviceIndex index) const override {
