@@ -90,7 +90,11 @@ at::Tensor SubpixelConvolution::run(const at::Tensor &gradient, const Sizes &ope
     for (size_t i = 0; i < dimensions_.size(); ++i) {
         const Dimension &d = dimensions_[i];
         const int64_t reach = d.dilation * (d.taps - 1);
-        const int64_t skipped = std::min(padding[i] / d.stride, reach);
+        // What is left out in front is left out behind, too, where it may be needed.
+        const int64_t all = gradient.size(static_cast<int64_t>(i) + 2) + reach;
+        const int64_t needed = (padding[i] + operand[i + 2] + d.stride - 1) / d.stride;
+        const int64_t spare = std::max<int64_t>(0, all - needed);
+        const int64_t skipped = std::min({padding[i] / d.stride, reach, spare});
         pads.push_back(reach - skipped);
         first.push_back(padding[i] - skipped * d.stride);
         strided = strided || d.stride > 1;
