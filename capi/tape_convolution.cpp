@@ -31,6 +31,13 @@ constexpr size_t kFewBytesOfAll = size_t{1} << 18;
 // By how much fewer positions are few if work is wasted on them.
 constexpr int64_t kWasted = 4;
 
+// oneDNN puts operand and result in orders of its own. Where these copies would take several times
+// so many bytes for each thread, strips are computed one after the other, which is also faster; but
+// not where the weight, which every strip rearranges, is more than a part of a strip.
+constexpr int64_t kStripBytes = int64_t{1} << 20;
+constexpr int64_t kFewStrips = 4;
+constexpr int64_t kWeightsInStrip = 8;
+
 // oneDNN computes channels by sixteens.
 constexpr int64_t kFewChannels = 16;
 
@@ -65,11 +72,63 @@ class Convolution final : public TapeOperator {
 
     at::Tensor forward(std::vector<at::Tensor> operands, const Region &out,
                        Saved & /*saved*/) const override {
-        if (is_product(out, operands[0].size(0)))
-            return from_rows(dense_product(patches(operands[0], out), weight_.flatten(1), bias_),
-                             out);
+        const at::Tensor &operand = operands[0];
+        if (is_product(out, operand.size(0)))
+            return from_rows(dense_product(patches(operand, out), weight_.flatten(1), bias_), out);
+        const auto strips = divide(operand, out);
+        if (strips.size() == 1)
+            return convolve(operand, out);
+        const Sizes sizes{operand.size(0), weight_.size(0)};
+        at::Tensor result = at::empty(sizes_of(sizes, out, operand.size(0)), operand.options());
+        for (const Region &strip : strips)
+            cut(result, out, strip)
+                .copy_(convolve(cut(operand, needs(out, 0), needs(strip, 0)), strip));
+        return result;
+    }
+
+    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
+        const Region &out = how.out;
+        if (is_product(out, gradient.size(0)))
+            return {
+                from_patches(dense_product_back(to_rows(gradient, out), weight_.flatten(1)), out)};
+        const auto strips = divide(gradient, out);
+        if (strips.size() == 1)
+            return {convolve_back(gradient, out)};
+        const Sizes sizes{gradient.size(0), weight_.size(1) * groups_};
+        const Region needed = needs(out, 0);
+        at::Tensor result =
+            at::zeros(sizes_of(sizes, needed, gradient.size(0)), gradient.options());
+        for (const Region &strip : strips)
+            cut(result, needed, needs(strip, 0))
+                .add_(convolve_back(cut(gradient, out, strip), strip));
+        return {result};
+    }
+
+  private:
+    // Into strips, or not at all. `value` is one at the operand or at the result.
+    std::vector<Region> divide(const at::Tensor &value, const Region &out) const {
+        if (!has_onednn(value) || windows_.size() < 2)
+            return {out};
+        const int64_t most = std::max(weight_.size(0) * count_positions(out),
+                                      weight_.size(1) * groups_ * count_positions(needs(out, 0)));
+        const int64_t bytes = value.size(0) * most * static_cast<int64_t>(sizeof(float));
+        const int64_t strip = std::max(kStripBytes * at::get_num_threads(),
+                                       kWeightsInStrip * static_cast<int64_t>(weight_.nbytes()));
+        const int64_t count = std::min(bytes / strip, out[0].count);
+        if (count < kFewStrips)
+            return {out};
+        std::vector<Region> strips(static_cast<size_t>(count), out);
+        for (int64_t i = 0; i < count; ++i) {
+            const int64_t first = out[0].count * i / count;
+            const int64_t end = out[0].count * (i + 1) / count;
+            strips[static_cast<size_t>(i)][0] = {out[0].first + first, end - first};
+        }
+        return strips;
+    }
+
+    at::Tensor convolve(const at::Tensor &part, const Region &out) const {
         const WindowStep step(windows_, out, false);
-        const at::Tensor operand = step.pad(operands[0], 0);
+        const at::Tensor operand = step.pad(part, 0);
         if (has_onednn(operand) && windows_.size() > 1)
             return at::mkldnn_convolution(operand, weight_for(out, operand.size(0)), bias_,
                                           step.padding, strides_, dilations_, groups_);
@@ -77,14 +136,11 @@ class Convolution final : public TapeOperator {
                                none_, groups_);
     }
 
-    std::vector<at::Tensor> reverse(at::Tensor gradient, const Reverse &how) const override {
-        if (is_product(how.out, gradient.size(0)))
-            return {from_patches(dense_product_back(to_rows(gradient, how.out), weight_.flatten(1)),
-                                 how.out)};
-        const WindowStep step(windows_, how.out, false);
-        auto sizes = padded_sizes(gradient.size(0), how.out, step);
-        if (has_onednn(gradient) && prefers_subpixel(how.out, gradient.size(0)))
-            return {step.unpad(subpixel_.run(gradient, sizes, step.padding))};
+    at::Tensor convolve_back(at::Tensor gradient, const Region &out) const {
+        const WindowStep step(windows_, out, false);
+        auto sizes = padded_sizes(gradient.size(0), out, step);
+        if (has_onednn(gradient) && prefers_subpixel(out, gradient.size(0)))
+            return step.unpad(subpixel_.run(gradient, sizes, step.padding));
         const bool twice =
             sizes[0] == 1 && has_onednn(gradient) && c10::multiply_integers(sizes) <= kFewElements;
         if (twice) {
@@ -96,10 +152,9 @@ class Convolution final : public TapeOperator {
         const at::Tensor padded = std::get<0>(at::convolution_backward(
             gradient, operand, weight_, c10::nullopt, strides_, step.padding, dilations_, false,
             none_, groups_, {true, false, false}));
-        return {step.unpad(twice ? padded.narrow(0, 0, 1) : padded)};
+        return step.unpad(twice ? padded.narrow(0, 0, 1) : padded);
     }
 
-  private:
     bool is_few(const Region &out, int64_t rows) const {
         return rows * count_positions(out) <= kFewPositions &&
                weight_.nbytes() <= (sees_all(out) ? kFewBytesOfAll : kFewBytes);
