@@ -107,7 +107,7 @@ class Convolution final : public TapeOperator {
   private:
     // Into strips, or not at all. `value` is one at the operand or at the result.
     std::vector<Region> divide(const at::Tensor &value, const Region &out) const {
-        if (!has_onednn(value) || windows_.size() < 2)
+        if (!has_onednn(value) || windows_.size() < 2 || windows_[0].misses())
             return {out};
         const int64_t most = std::max(weight_.size(0) * count_positions(out),
                                       weight_.size(1) * groups_ * count_positions(needs(out, 0)));
