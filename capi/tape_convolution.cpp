@@ -75,14 +75,16 @@ class Convolution final : public TapeOperator {
         const at::Tensor &operand = operands[0];
         if (is_product(out, operand.size(0)))
             return from_rows(dense_product(patches(operand, out), weight_.flatten(1), bias_), out);
-        const auto strips = divide(operand, out);
-        if (strips.size() == 1)
+        const int64_t strips = count_strips(operand, out);
+        if (strips == 1)
             return convolve(operand, out);
         const Sizes sizes{operand.size(0), weight_.size(0)};
         at::Tensor result = at::empty(sizes_of(sizes, out, operand.size(0)), operand.options());
-        for (const Region &strip : strips)
+        for (int64_t i = 0; i < strips; ++i) {
+            const Region strip = strip_of(out, i, strips);
             cut(result, out, strip)
                 .copy_(convolve(cut(operand, needs(out, 0), needs(strip, 0)), strip));
+        }
         return result;
     }
 
@@ -91,39 +93,40 @@ class Convolution final : public TapeOperator {
         if (is_product(out, gradient.size(0)))
             return {
                 from_patches(dense_product_back(to_rows(gradient, out), weight_.flatten(1)), out)};
-        const auto strips = divide(gradient, out);
-        if (strips.size() == 1)
+        const int64_t strips = count_strips(gradient, out);
+        if (strips == 1)
             return {convolve_back(gradient, out)};
         const Sizes sizes{gradient.size(0), weight_.size(1) * groups_};
         const Region needed = needs(out, 0);
         at::Tensor result =
             at::zeros(sizes_of(sizes, needed, gradient.size(0)), gradient.options());
-        for (const Region &strip : strips)
+        for (int64_t i = 0; i < strips; ++i) {
+            const Region strip = strip_of(out, i, strips);
             cut(result, needed, needs(strip, 0))
                 .add_(convolve_back(cut(gradient, out, strip), strip));
+        }
         return {result};
     }
 
   private:
-    // Into strips, or not at all. `value` is one at the operand or at the result.
-    std::vector<Region> divide(const at::Tensor &value, const Region &out) const {
+    // `value` is one at the operand or at the result.
+    int64_t count_strips(const at::Tensor &value, const Region &out) const {
         if (!has_onednn(value) || windows_.size() < 2 || windows_[0].misses())
-            return {out};
+            return 1;
         const int64_t most = std::max(weight_.size(0) * count_positions(out),
                                       weight_.size(1) * groups_ * count_positions(needs(out, 0)));
         const int64_t bytes = value.size(0) * most * static_cast<int64_t>(sizeof(float));
         const int64_t strip = std::max(kStripBytes * at::get_num_threads(),
                                        kWeightsInStrip * static_cast<int64_t>(weight_.nbytes()));
         const int64_t count = std::min(bytes / strip, out[0].count);
-        if (count < kFewStrips)
-            return {out};
-        std::vector<Region> strips(static_cast<size_t>(count), out);
-        for (int64_t i = 0; i < count; ++i) {
-            const int64_t first = out[0].count * i / count;
-            const int64_t end = out[0].count * (i + 1) / count;
-            strips[static_cast<size_t>(i)][0] = {out[0].first + first, end - first};
-        }
-        return strips;
+        return count < kFewStrips ? 1 : count;
+    }
+
+    static Region strip_of(Region out, int64_t number, int64_t count) {
+        const int64_t first = out[0].count * number / count;
+        const int64_t end = out[0].count * (number + 1) / count;
+        out[0] = {out[0].first + first, end - first};
+        return out;
     }
 
     at::Tensor convolve(const at::Tensor &part, const Region &out) const {

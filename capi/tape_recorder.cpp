@@ -20,11 +20,11 @@ namespace {
 // Loops are walked round by round.
 constexpr size_t kMostVisits = 100000;
 
-// Of values that can be compared.
 bool is_plain(const c10::IValue &value) {
     return value.isScalar() || value.isString() || value.isNone();
 }
 
+// Of values that can be compared.
 bool is_plain_container(const c10::IValue &value) {
     if (value.isTuple()) {
         const auto &elements = value.toTupleRef().elements();

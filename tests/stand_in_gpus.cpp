@@ -18,8 +18,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <map>
-#include <mutex>
 #include <vector>
 
 namespace {
@@ -172,13 +170,19 @@ at::Tensor new_on_gpu(const at::Tensor &host, c10::Device device) {
     return made;
 }
 
-void resize_storage(const at::Tensor &tensor, c10::IntArrayRef sizes) {
+at::Tensor &set_(at::Tensor &self, c10::Storage storage, std::int64_t offset,
+                 c10::IntArrayRef sizes, c10::IntArrayRef strides) {
+    auto *impl = self.unsafeGetTensorImpl();
+    impl->set_storage_keep_dtype(std::move(storage));
+    impl->set_storage_offset(offset);
+    impl->set_sizes_and_strides(sizes, strides);
+    return self;
+}
+
+void resize_storage(at::Tensor tensor, c10::IntArrayRef sizes) {
     const auto made =
         new_on_gpu(at::empty(sizes, tensor.options().device(at::kCPU)), tensor.device());
-    auto *impl = tensor.unsafeGetTensorImpl();
-    impl->set_storage_keep_dtype(made.storage());
-    impl->set_storage_offset(0);
-    impl->set_sizes_and_strides(made.sizes(), made.strides());
+    set_(tensor, made.storage(), 0, made.sizes(), made.strides());
 }
 
 // One operator: its operands on the way to the CPU, its results on the way back.
@@ -315,15 +319,6 @@ const at::Tensor &resize_(const at::Tensor &self, c10::IntArrayRef sizes,
                           c10::optional<c10::MemoryFormat> /*format*/) {
     if (self.sizes() != sizes)
         resize_storage(self, sizes);
-    return self;
-}
-
-at::Tensor &set_(at::Tensor &self, c10::Storage storage, std::int64_t offset,
-                 c10::IntArrayRef sizes, c10::IntArrayRef strides) {
-    auto *impl = self.unsafeGetTensorImpl();
-    impl->set_storage_keep_dtype(std::move(storage));
-    impl->set_storage_offset(offset);
-    impl->set_sizes_and_strides(sizes, strides);
     return self;
 }
 
